@@ -1,0 +1,258 @@
+"""The command `quoth`. Results go to stdout, diagnostics to stderr.
+
+Exit codes: 0 answered or done, 1 failed, 2 wrong usage, 3 the archive holds no answer.
+"""
+
+import importlib.metadata
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from api import eval_commands, schemas, terminal
+from api.settings import Settings
+from api.wiring import open_archive, open_library, open_pipeline
+from index.articles import Article, find_files, read_file
+from index.check import faults
+from index.errors import ArticleError, QuestionError, QuothError
+from index.intake import Intake, TakenIn
+from index.library import Filters
+from qa.pipeline import PASSAGES_READ, checked_question
+
+FAILED, WRONG_USAGE, NO_ANSWER = 1, 2, 3
+_ERRORS_SHOWN = 3
+"""Of one file: a folder may hold a `.jsonl` of something else, and a thousand lines help nobody."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Exact answers from your own archive of news articles, quoted and cited to the character.",
+)
+app.add_typer(eval_commands.commands, name="eval")
+
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+_Question = Annotated[str, typer.Argument(metavar="QUESTION", help="In plain words.")]
+_Id = Annotated[str, typer.Argument(metavar="ID", help="An article's id, as `quoth list` shows it.")]
+_Before = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only articles published before this date.")]
+_After = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only articles published on or after it.")]
+_Source = Annotated[str | None, typer.Option(help="Only articles of this source.")]
+_Passages = Annotated[int, typer.Option(min=1, max=schemas.MAX_PASSAGES, help="How many passages to retrieve.")]
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    library: Annotated[
+        Path | None, typer.Option(help="The folder of the Library; else $QUOTH_LIBRARY, else the user's data folder.")
+    ] = None,
+) -> None:
+    """Exact answers from your own archive of news articles, quoted and cited to the character."""
+    settings = Settings()
+    context.obj = settings.model_copy(update={"library": library}) if library else settings
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files (.txt, .md, .jsonl) or folders of them.")],
+    as_json: _Json = False,
+) -> None:
+    """Take in articles. A changed file replaces its article; one bad file never stops the rest."""
+    files = find_files(paths)
+    archive = open_archive(context.obj, create=True)
+    taken_in, errors = _take_in(archive.intake(), files)
+    archive.derived.refresh()
+    by_status = {status: [t.article_id for t in taken_in if t.status == status] for status in ("added", "replaced", "unchanged")}
+    if as_json:
+        _print_json({**by_status, "failed": errors})
+    else:
+        counts = ", ".join(f"{len(ids)} {status}" for status, ids in by_status.items())
+        typer.echo(f"{counts}, {len(errors)} failed; the Library is {archive.library.folder}")
+    if errors:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: _Question,
+    as_json: _Json = False,
+    before: _Before = None,
+    after: _After = None,
+    source: _Source = None,
+    passages: _Passages = PASSAGES_READ,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Answer only at or above this confidence.")
+    ] = None,
+) -> None:
+    """Answer a question with a quote and its citation; exit code 3 if the archive holds no answer."""
+    checked_question(question)
+    pipeline = open_pipeline(open_archive(context.obj), context.obj)
+    reply = pipeline.ask(question, k=passages, filters=_filters(before, after, source), min_confidence=min_confidence)
+    if as_json:
+        _print_document(schemas.AskDocument.of(reply))
+    else:
+        terminal.show_reply(_console(), reply)
+    if reply.answer is None:
+        raise typer.Exit(NO_ANSWER)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    question: _Question,
+    as_json: _Json = False,
+    before: _Before = None,
+    after: _After = None,
+    source: _Source = None,
+    passages: _Passages = PASSAGES_READ,
+) -> None:
+    """Rank passages for a question."""
+    question = checked_question(question)
+    found = open_archive(context.obj).retriever.retrieve(question, passages, _filters(before, after, source))
+    if as_json:
+        documents = [schemas.FoundPassageDocument.of(passage) for passage in found]
+        _print_document(schemas.SearchDocument(question=question, passages=documents))
+    else:
+        terminal.show_passages(_console(), found)
+
+
+@app.command("list")
+def list_articles(context: typer.Context, as_json: _Json = False) -> None:
+    """List the articles, newest first."""
+    summaries = open_library(context.obj).articles()
+    if as_json:
+        documents = [schemas.SummaryDocument.of(summary) for summary in summaries]
+        _print_document(schemas.ArticlesDocument(total=len(documents), articles=documents))
+    else:
+        terminal.show_articles(_console(), summaries)
+
+
+@app.command()
+def show(context: typer.Context, article_id: _Id, as_json: _Json = False) -> None:
+    """Print an article as it is stored."""
+    article = open_library(context.obj).get(article_id)
+    if as_json:
+        _print_document(schemas.ArticleDocument.of(article))
+        return
+    for fact in (article.title, article.source, article.published, article.url):
+        if fact:
+            typer.echo(fact)
+    typer.echo(f"\n{article.text}")
+
+
+@app.command()
+def remove(context: typer.Context, article_id: _Id, as_json: _Json = False) -> None:
+    """Remove an article: from here on no answer cites it."""
+    open_library(context.obj).remove(article_id)
+    if as_json:
+        _print_json({"removed": article_id})
+    else:
+        typer.echo(f"removed {article_id}")
+
+
+@app.command()
+def check(context: typer.Context, as_json: _Json = False) -> None:
+    """Verify the Library and its indexes; exit code 1 if something is wrong."""
+    library = open_library(context.obj)
+    found = list(faults(library))
+    articles, passages = library.counts()
+    if as_json:
+        _print_json({"articles": articles, "passages": passages, "faults": found})
+    else:
+        for fault in found:
+            typer.echo(fault)
+        typer.echo(f"{articles} articles, {passages} passages, {len(found)} faults")
+    if found:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+) -> None:
+    """Serve the HTTP API (described at /openapi.json)."""
+    import uvicorn
+
+    from api.http import Service, build_app
+
+    archive = open_archive(context.obj, create=True)
+    service = Service(archive=archive, pipeline=open_pipeline(archive, context.obj))
+    uvicorn.run(build_app(service, importlib.metadata.version("quoth")), host=host, port=port)
+
+
+def main() -> None:
+    """Run the command, turning expected errors into one line on stderr and an exit code."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    logging.basicConfig(format="quoth: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    try:
+        app()
+    except QuestionError as error:
+        _fail(error, WRONG_USAGE)
+    except QuothError as error:
+        _fail(error, FAILED)
+    except ValidationError as error:
+        problems = "; ".join(f"QUOTH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        _fail(problems, WRONG_USAGE)
+
+
+def _take_in(intake: Intake, files: list[Path]) -> tuple[list[TakenIn], list[str]]:
+    """Take in files, with a progress bar; bad ones are said at once and skipped."""
+    errors: list[str] = []
+    console = Console(stderr=True)
+
+    def good_articles() -> Iterator[Article]:
+        for file in files:
+            n_before = len(errors)
+            for read in read_file(file):
+                if isinstance(read, ArticleError):
+                    errors.append(str(read))
+                else:
+                    yield read
+            _say_skipped(console, file, errors[n_before:])
+            progress.advance(task)
+
+    columns = (TextColumn("Adding"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=len(files))
+        return list(intake.take_in(good_articles())), errors
+
+
+def _say_skipped(console: Console, file: Path, errors: list[str]) -> None:
+    for error in errors[:_ERRORS_SHOWN]:
+        console.print(f"[red]skipped:[/red] {escape(error)}", soft_wrap=True)
+    if len(errors) > _ERRORS_SHOWN:
+        console.print(f"[red]skipped:[/red] {escape(str(file))}: and {len(errors) - _ERRORS_SHOWN} more", soft_wrap=True)
+
+
+def _filters(before: datetime | None, after: datetime | None, source: str | None) -> Filters:
+    return Filters(before=before.date() if before else None, after=after.date() if after else None, source=source)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _print_document(document: BaseModel) -> None:
+    typer.echo(document.model_dump_json(indent=2))
+
+
+def _print_json(document: dict[str, object]) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def _fail(error: object, code: int) -> None:
+    Console(stderr=True).print(f"[red]quoth:[/red] {escape(str(error))}", soft_wrap=True)
+    sys.exit(code)

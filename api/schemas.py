@@ -1,0 +1,239 @@
+"""The JSON documents, the same for HTTP and for `--json`."""
+
+from datetime import date
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from index.articles import Article
+from index.intake import Status
+from index.library import ArticleSummary
+from index.retriever import RetrievedPassage
+from qa.citation import Citation
+from qa.pipeline import MAX_QUESTION_CHARS, PASSAGES_READ, Answer, Reply
+
+MAX_PASSAGES = 100
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Document(BaseModel):
+    """A document that refuses unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SearchRequest(Document):
+    """A question, and which articles to look in."""
+
+    question: str = Field(
+        min_length=1, max_length=MAX_QUESTION_CHARS, examples=["How many Turkish soldiers were killed in Idlib?"]
+    )
+    passages: int = Field(default=PASSAGES_READ, ge=1, le=MAX_PASSAGES, description="How many passages to retrieve.")
+    before: date | None = Field(default=None, description="Only articles published before this date.")
+    after: date | None = Field(default=None, description="Only articles published on or after this date.")
+    source: str | None = Field(default=None, description="Only articles of this source.")
+
+
+class AskRequest(SearchRequest):
+    """A question, which articles to look in, and how sure an answer must be."""
+
+    min_confidence: Probability | None = Field(
+        default=None, description="Answer only at or above this confidence; by default the fitted threshold."
+    )
+
+
+class SentenceDocument(Document):
+    """The sentence around a quote: characters `[start, end)` of the article."""
+
+    start: int
+    end: int
+    text: str
+
+
+class CitationDocument(Document):
+    """Where a quote stands: characters `[start, end)` of the article whose text has this SHA-256."""
+
+    article_id: str = Field(examples=["idlib-airstrike-2020-02-28"])
+    title: str
+    source: str
+    url: str
+    published: date | None
+    start: int
+    end: int
+    quote: str = Field(examples=["33"])
+    sentence: SentenceDocument
+    sha256: str
+
+    @classmethod
+    def of(cls, citation: Citation) -> Self:
+        """The document of a citation."""
+        return cls(
+            article_id=citation.article_id,
+            title=citation.title,
+            source=citation.source,
+            url=citation.url,
+            published=citation.published,
+            start=citation.span.start,
+            end=citation.span.end,
+            quote=citation.quote,
+            sentence=SentenceDocument(
+                start=citation.sentence.start, end=citation.sentence.end, text=citation.sentence_text
+            ),
+            sha256=citation.sha256,
+        )
+
+
+class AnswerDocument(Document):
+    """An answer in the article's own words; `confidence` is the probability that it is right."""
+
+    text: str
+    confidence: Probability
+    citation: CitationDocument
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        """The document of an answer."""
+        return cls(
+            text=answer.text, confidence=round(answer.confidence, 4), citation=CitationDocument.of(answer.citation)
+        )
+
+
+class PassageDocument(Document):
+    """A passage that was retrieved; `retrieval_score` in [0, 1], higher is better."""
+
+    article_id: str
+    start: int
+    end: int
+    retrieval_score: float
+
+    @classmethod
+    def of(cls, found: RetrievedPassage) -> Self:
+        """The document of a passage, without its text."""
+        span = found.passage.span
+        return cls(
+            article_id=found.passage.article_id,
+            start=span.start,
+            end=span.end,
+            retrieval_score=round(found.retrieval_score, 4),
+        )
+
+
+class FoundPassageDocument(PassageDocument):
+    """A passage with its text and the title of its article."""
+
+    title: str
+    text: str
+
+    @classmethod
+    def of(cls, found: RetrievedPassage) -> Self:
+        """The document of a passage."""
+        plain = PassageDocument.of(found)
+        return cls(**plain.model_dump(), title=found.passage.title, text=found.passage.text)
+
+
+class AskDocument(Document):
+    """What a question gets; `answer` is null where the archive holds none."""
+
+    question: str
+    answer: AnswerDocument | None
+    no_answer_probability: Probability = Field(description="The probability that none of the candidates is right.")
+    alternatives: list[AnswerDocument]
+    passages: list[PassageDocument]
+    timings_ms: dict[str, float] = Field(examples=[{"retrieve": 4.1, "read": 52.0, "total": 57.3}])
+
+    @classmethod
+    def of(cls, reply: Reply) -> Self:
+        """The document of a reply."""
+        timings = {"retrieve": reply.timings.retrieve_ms, "read": reply.timings.read_ms, "total": reply.total_ms}
+        return cls(
+            question=reply.question,
+            answer=AnswerDocument.of(reply.answer) if reply.answer else None,
+            no_answer_probability=round(reply.no_answer_probability, 4),
+            alternatives=[AnswerDocument.of(rival) for rival in reply.alternatives],
+            passages=[PassageDocument.of(found) for found in reply.passages],
+            timings_ms={name: round(value, 1) for name, value in timings.items()},
+        )
+
+
+class SearchDocument(Document):
+    """Passages for a question, best first."""
+
+    question: str
+    passages: list[FoundPassageDocument]
+
+
+class ArticleFields(Document):
+    """An article as it is put in; its id is in the address."""
+
+    text: str = Field(min_length=1, examples=["At least 33 soldiers were killed in an air strike on Thursday."])
+    title: str = ""
+    source: str = ""
+    url: str = ""
+    published: date | None = None
+
+
+class ArticleDocument(ArticleFields):
+    """An article as it is stored: `text` is normalised, and what every offset counts in."""
+
+    article_id: str
+    sha256: str
+
+    @classmethod
+    def of(cls, article: Article) -> Self:
+        """The document of an article."""
+        return cls(
+            article_id=article.article_id,
+            text=article.text,
+            title=article.title,
+            source=article.source,
+            url=article.url,
+            published=article.published,
+            sha256=article.sha256,
+        )
+
+
+class SummaryDocument(Document):
+    """A line of the list of articles."""
+
+    article_id: str
+    title: str
+    source: str
+    url: str
+    published: date | None
+    n_chars: int
+    n_passages: int
+
+    @classmethod
+    def of(cls, summary: ArticleSummary) -> Self:
+        """The document of a summary."""
+        return cls(
+            article_id=summary.article_id,
+            title=summary.title,
+            source=summary.source,
+            url=summary.url,
+            published=summary.published,
+            n_chars=summary.n_chars,
+            n_passages=summary.n_passages,
+        )
+
+
+class ArticlesDocument(Document):
+    """A page of the list of articles, newest first; `total` counts all."""
+
+    total: int
+    articles: list[SummaryDocument]
+
+
+class StoredDocument(Document):
+    """What putting an article in did."""
+
+    article_id: str
+    status: Status
+    n_passages: int
+
+
+class ErrorDocument(Document):
+    """What went wrong and what to do."""
+
+    detail: str

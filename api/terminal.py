@@ -1,0 +1,85 @@
+"""What people read in the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from index.library import ArticleSummary
+from index.retriever import RetrievedPassage
+from qa.citation import Citation
+from qa.pipeline import Answer, Reply
+
+_EXCERPT_CHARS = 220
+
+
+def show_reply(console: Console, reply: Reply) -> None:
+    """The answer, its sentence with the quote marked, where it stands, and its rivals."""
+    if reply.answer:
+        console.print(Text.assemble((reply.answer.text, "bold green"), (f"   {_percent(reply.answer.confidence)} sure", "dim")))
+        console.print()
+        _show_citation(console, reply.answer.citation)
+    else:
+        chance = _percent(reply.no_answer_probability)
+        console.print(Text.assemble(("The archive holds no answer", "bold yellow"), (f"   ({chance} sure)", "dim")))
+    if reply.alternatives:
+        console.print()
+        console.print("[dim]Other candidates:[/dim]" if reply.answer else "[dim]What came closest:[/dim]")
+        for rival in reply.alternatives:
+            _show_rival(console, rival)
+
+
+def show_passages(console: Console, passages: Sequence[RetrievedPassage]) -> None:
+    """Ranked passages with their beginnings."""
+    for rank, found in enumerate(passages, start=1):
+        passage = found.passage
+        where = f"{passage.article_id} [{passage.span.start}, {passage.span.end})"
+        console.print(f"[bold]{rank}.[/bold] {escape(passage.title or passage.article_id)}  [dim]{found.retrieval_score:.2f}[/dim]")
+        console.print(f"   {escape(_one_line(passage.text, _EXCERPT_CHARS))}")
+        console.print(f"   [dim]{escape(where)}[/dim]")
+
+
+def show_articles(console: Console, summaries: Sequence[ArticleSummary]) -> None:
+    """One article a line: date, id, title."""
+    for summary in summaries:
+        published = summary.published.isoformat() if summary.published else "          "
+        console.print(f"{published}  [bold]{escape(summary.article_id)}[/bold]  {escape(summary.title)}", soft_wrap=True)
+
+
+def _show_citation(console: Console, citation: Citation) -> None:
+    start, end = citation.span.start - citation.sentence.start, citation.span.end - citation.sentence.start
+    sentence = citation.sentence_text
+    marked = Text.assemble(
+        _flat(sentence[:start]), ("⟦" + _flat(sentence[start:end]) + "⟧", "bold green"), _flat(sentence[end:])
+    )
+    console.print(Text.assemble("  “", marked, "”"))
+    console.print()
+    facts = [citation.title, citation.source, citation.published.isoformat() if citation.published else ""]
+    console.print("  " + escape(" · ".join(fact for fact in facts if fact) or citation.article_id))
+    if citation.url:
+        console.print(f"  {escape(citation.url)}", soft_wrap=True)
+    where = f"{citation.article_id}, characters {citation.span.start} to {citation.span.end}"
+    console.print(f"  [dim]{escape(where)}[/dim]", soft_wrap=True)
+
+
+def _show_rival(console: Console, rival: Answer) -> None:
+    title = rival.citation.title or rival.citation.article_id
+    console.print(f"  {_percent(rival.confidence):>5}  {escape(_flat(rival.text))}  [dim]{escape(title)}[/dim]")
+
+
+def _percent(probability: float) -> str:
+    if 0 < probability < 0.01:
+        return "< 1 %"
+    if 0.99 < probability < 1:
+        return "> 99 %"
+    return f"{probability:.0%}".replace("%", " %")
+
+
+def _flat(text: str) -> str:
+    return text.replace("\n", " ")
+
+
+def _one_line(text: str, max_chars: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= max_chars else flat[: max_chars - 1].rstrip() + "…"

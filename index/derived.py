@@ -1,0 +1,104 @@
+"""The derived indexes of a Library: opened, caught up or rebuilt, never trusted beyond their generation."""
+
+import logging
+import threading
+from pathlib import Path
+
+from index.errors import LibraryBusyError
+from index.lexical import LexicalIndex, PassageWords
+from index.library import Changes, Library
+from index.vectors import DamagedIndexError, DenseIndex
+
+_log = logging.getLogger(__name__)
+
+
+class DerivedIndexes:
+    """The dense and the lexical index of one Library.
+
+    Both live in folders beside the Library file and can be deleted at any time: they are made anew from the Library,
+    from stored vectors, without embedding again.
+    """
+
+    def __init__(self, library: Library) -> None:
+        """Open both and bring them up to date; what is missing or damaged is rebuilt, with a warning that says so."""
+        self._library = library
+        self._lock = threading.Lock()
+        self.dense = self._open_dense()
+        self.lexical = self._open_lexical()
+        self.refresh()
+
+    @property
+    def _dense_folder(self) -> Path:
+        return self._library.folder / "dense"
+
+    @property
+    def _lexical_folder(self) -> Path:
+        return self._library.folder / "lexical"
+
+    def refresh(self) -> None:
+        """Catch up with the Library: cheap when nothing has changed."""
+        now = self._library.generation
+        if self.dense.generation == now and self.lexical.generation == now:
+            return
+        with self._lock:
+            self._refresh_dense()
+            self._refresh_lexical()
+
+    def rebuild(self) -> None:
+        """Make both anew from the Library."""
+        with self._lock:
+            self.dense = DenseIndex(self._library.dimension)
+            self._refresh_dense()
+            self.lexical = LexicalIndex.create(self._lexical_folder)
+            self._refresh_lexical()
+
+    def _open_dense(self) -> DenseIndex:
+        try:
+            found = DenseIndex.load(self._dense_folder, self._library.dimension)
+        except DamagedIndexError as error:
+            self._say_rebuilding("dense", self._dense_folder, error)
+            return DenseIndex(self._library.dimension)
+        return found if found.generation <= self._library.generation else DenseIndex(self._library.dimension)
+
+    def _open_lexical(self) -> LexicalIndex:
+        try:
+            found = LexicalIndex.load(self._lexical_folder)
+        except DamagedIndexError as error:
+            self._say_rebuilding("lexical", self._lexical_folder, error)
+            return LexicalIndex.create(self._lexical_folder)
+        # Ahead of the Library: a Library restored from an older copy. What the index holds is of another history.
+        return found if found.generation <= self._library.generation else LexicalIndex.create(self._lexical_folder)
+
+    def _say_rebuilding(self, name: str, folder: Path, error: DamagedIndexError) -> None:
+        if self._library.generation:  # a new Library has nothing to rebuild
+            _log.warning("rebuilding the %s index in %s: %s", name, folder, error)
+
+    def _refresh_dense(self) -> None:
+        changes = self._library.changes_since(self.dense.generation)
+        if changes.generation == self.dense.generation:
+            return
+        self.dense.remove(changes.removed)
+        self.dense.add(changes.added, changes.vectors)
+        self.dense.generation = changes.generation
+        self.dense.save(self._dense_folder)
+
+    def _refresh_lexical(self) -> None:
+        self.lexical.reload()
+        changes = self._library.changes_since(self.lexical.generation)
+        if changes.generation == self.lexical.generation:
+            return
+        try:
+            self.lexical.update(
+                removed=[int(key) for key in changes.removed], added=self._words(changes), generation=changes.generation
+            )
+        except LibraryBusyError as error:
+            # Another process is writing the same words right now: its result is seen at the next refresh.
+            _log.info("%s", error)
+
+    def _words(self, changes: Changes) -> list[PassageWords]:
+        """What the lexical index needs of the passages added, less those that were removed meanwhile."""
+        found = []
+        for begin in range(0, len(changes.added), 1000):
+            passages = self._library.passages([int(key) for key in changes.added[begin : begin + 1000]])
+            found += [PassageWords(key=p.key, title=p.title, body=p.text) for p in passages.values()]
+        return found

@@ -1,0 +1,161 @@
+"""The lexical index: the words of passages and titles in tantivy (BM25). The only file that imports tantivy."""
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tantivy
+
+from index.errors import LibraryBusyError
+from index.vectors import DamagedIndexError, write_synced
+
+_ANALYZER = "words"
+_FORMAT = 1
+_HEAP_BYTES = 32_000_000
+TITLE_WEIGHT = 0.5
+"""A title word counts half a body word. TO BE MEASURED"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassageWords:
+    """What the lexical index keeps of a passage."""
+
+    key: int
+    title: str
+    body: str
+
+
+class LexicalIndex:
+    """BM25 search over stemmed, accent-folded words; scores are >= 0, higher is better.
+
+    `generation` names the state of the Library that the index covers.
+    """
+
+    def __init__(self, folder: Path, index: tantivy.Index, generation: int) -> None:
+        """Use `create` or `load`."""
+        self._folder = folder
+        self._index = index
+        self._schema = _schema()
+        self._analyzer = _analyzer()
+        self._index.register_tokenizer(_ANALYZER, self._analyzer)
+        self.generation = generation
+
+    @classmethod
+    def create(cls, folder: Path) -> "LexicalIndex":
+        """An empty index in `folder`, whatever was there."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        found = cls(folder, tantivy.Index(_schema(), path=str(folder)), generation=0)
+        found._save_generation(0)
+        return found
+
+    @classmethod
+    def load(cls, folder: Path) -> "LexicalIndex":
+        """Open the index in `folder`.
+
+        Raises:
+            DamagedIndexError: it is missing or cannot be read.
+        """
+        try:
+            found = cls(folder, tantivy.Index.open(str(folder)), generation=_saved_generation(folder))
+            found.search("a", 1)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedIndexError(f"{folder}: the lexical index cannot be read: {error}") from error
+        return found
+
+    def reload(self) -> None:
+        """See what another process has written since."""
+        self._index.reload()
+        self.generation = _saved_generation(self._folder)
+
+    def __len__(self) -> int:
+        return int(self._index.searcher().num_docs)
+
+    def update(self, *, removed: Iterable[int], added: Iterable[PassageWords], generation: int) -> None:
+        """Remove and add passages, then name the generation reached.
+
+        A stop between the two leaves the old generation on record; doing the same update again is harmless, since a
+        passage is removed before it is added.
+
+        Raises:
+            LibraryBusyError: another process is updating the index.
+        """
+        try:
+            writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        except ValueError as error:
+            raise LibraryBusyError(f"{self._folder}: the lexical index cannot be written now: {error}") from error
+        for key in removed:
+            writer.delete_documents_by_term("passage_key", key)
+        for passage in added:
+            writer.delete_documents_by_term("passage_key", passage.key)
+            writer.add_document(
+                tantivy.Document(passage_key=passage.key, title=passage.title, body=passage.body)
+            )
+        writer.commit()
+        writer.wait_merging_threads()
+        self._index.reload()
+        self._save_generation(generation)
+
+    def search(self, question: str, k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
+        """The `k` best passages as (key, BM25), best first; only among `allowed` keys if given.
+
+        Every word of the question is a plain word: nothing in it is query syntax.
+        """
+        words = list(dict.fromkeys(self._analyzer.analyze(question)))
+        if not words or k < 1 or (allowed is not None and not len(allowed)):
+            return []
+        query = tantivy.Query.boolean_query(
+            [(tantivy.Occur.Should, part) for word in words for part in self._word_queries(word)]
+        )
+        if allowed is not None:
+            among = tantivy.Query.term_set_query(self._schema, "passage_key", [int(key) for key in allowed])
+            among = tantivy.Query.const_score_query(among, 0.0)
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, among)])
+        searcher = self._index.searcher()
+        hits = searcher.search(query, limit=k, count=False).hits
+        keys = searcher.fast_field_values("passage_key", [address for _, address in hits])
+        return [(int(key), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
+
+    def keys(self) -> list[int]:
+        """The keys of all passages held, in no particular order."""
+        searcher = self._index.searcher()
+        hits = searcher.search(tantivy.Query.all_query(), limit=max(searcher.num_docs, 1), count=False).hits
+        return [int(key) for key in searcher.fast_field_values("passage_key", [address for _, address in hits])]
+
+    def _save_generation(self, generation: int) -> None:
+        write_synced(self._folder / "state.json", json.dumps({"format": _FORMAT, "generation": generation}).encode())
+        self.generation = generation
+
+    def _word_queries(self, word: str) -> list[tantivy.Query]:
+        body = tantivy.Query.term_query(self._schema, "body", word, index_option="freq")
+        title = tantivy.Query.term_query(self._schema, "title", word, index_option="freq")
+        return [body, tantivy.Query.boost_query(title, TITLE_WEIGHT)]
+
+
+def _saved_generation(folder: Path) -> int:
+    state = json.loads((folder / "state.json").read_bytes())
+    if state["format"] != _FORMAT:
+        raise DamagedIndexError(f"{folder}: format {state['format']}, not {_FORMAT}")
+    return int(state["generation"])
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("passage_key", stored=False, indexed=True, fast=True)
+    for field in ("title", "body"):
+        builder.add_text_field(field, stored=False, tokenizer_name=_ANALYZER, index_option="freq")
+    return builder.build()
+
+
+def _analyzer() -> tantivy.TextAnalyzer:
+    """Lower case, accents folded ("Erdoğan" is found by "Erdogan"), English stems."""
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.remove_long(100))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.ascii_fold())
+        .filter(tantivy.Filter.stemmer("english"))
+        .build()
+    )

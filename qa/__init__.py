@@ -1,0 +1,4 @@
+"""Question in, cited answer or abstention out.
+
+Reading order: windows, decode, reader, candidates, confidence, citation, pipeline.
+"""

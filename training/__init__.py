@@ -1,0 +1,1 @@
+"""How the shipped reader was made: data, negatives, training, export. Not installed with the product."""

