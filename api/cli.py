@@ -43,7 +43,9 @@ app.add_typer(eval_commands.commands, name="eval")
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 _Question = Annotated[str, typer.Argument(metavar="QUESTION", help="In plain words.")]
 _Id = Annotated[str, typer.Argument(metavar="ID", help="An article's id, as `quoth list` shows it.")]
-_Before = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only articles published before this date.")]
+_Before = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only articles published before this date.")
+]
 _After = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only articles published on or after it.")]
 _Source = Annotated[str | None, typer.Option(help="Only articles of this source.")]
 _Passages = Annotated[int, typer.Option(min=1, max=schemas.MAX_PASSAGES, help="How many passages to retrieve.")]
@@ -64,7 +66,9 @@ def common(
 @app.command()
 def add(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files (.txt, .md, .jsonl) or folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files (.txt, .md, .jsonl) or folders of them.")
+    ],
     as_json: _Json = False,
 ) -> None:
     """Take in articles. A changed file replaces its article; one bad file never stops the rest."""
@@ -72,7 +76,9 @@ def add(
     archive = open_archive(context.obj, create=True)
     taken_in, errors = _take_in(archive.intake(), files)
     archive.derived.refresh()
-    by_status = {status: [t.article_id for t in taken_in if t.status == status] for status in ("added", "replaced", "unchanged")}
+    by_status = {
+        status: [t.article_id for t in taken_in if t.status == status] for status in ("added", "replaced", "unchanged")
+    }
     if as_json:
         _print_json({**by_status, "failed": errors})
     else:
@@ -234,7 +240,9 @@ def _say_skipped(console: Console, file: Path, errors: list[str]) -> None:
     for error in errors[:_ERRORS_SHOWN]:
         console.print(f"[red]skipped:[/red] {escape(error)}", soft_wrap=True)
     if len(errors) > _ERRORS_SHOWN:
-        console.print(f"[red]skipped:[/red] {escape(str(file))}: and {len(errors) - _ERRORS_SHOWN} more", soft_wrap=True)
+        console.print(
+            f"[red]skipped:[/red] {escape(str(file))}: and {len(errors) - _ERRORS_SHOWN} more", soft_wrap=True
+        )
 
 
 def _filters(before: datetime | None, after: datetime | None, source: str | None) -> Filters:

@@ -34,10 +34,13 @@ def _group() -> None:
 def run_command(
     context: typer.Context,
     dataset_file: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="SQuAD-format JSON (.json, .json.gz), or Quoth's JSON lines (.jsonl).")
+        Path,
+        typer.Argument(metavar="DATASET", help="SQuAD-format JSON (.json, .json.gz), or Quoth's JSON lines (.jsonl)."),
     ],
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
-    oracle: Annotated[bool, typer.Option("--oracle", help="Give the reader the gold passages instead of retrieving.")] = False,
+    oracle: Annotated[
+        bool, typer.Option("--oracle", help="Give the reader the gold passages instead of retrieving.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Take a random sample of this many questions.")] = None,
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 7,
     passages: Annotated[int, typer.Option(min=1, max=100, help="Passages read for each question.")] = PASSAGES_READ,

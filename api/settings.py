@@ -14,9 +14,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="QUOTH_", extra="forbid", frozen=True)
 
-    library: Path = Field(
-        default_factory=lambda: user_data_path("quoth"), description="The folder of the Library."
-    )
+    library: Path = Field(default_factory=lambda: user_data_path("quoth"), description="The folder of the Library.")
     cache: Path = Field(
         default_factory=lambda: user_cache_path("quoth"), description="Where exported embedders are kept."
     )

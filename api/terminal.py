@@ -17,7 +17,9 @@ _EXCERPT_CHARS = 220
 def show_reply(console: Console, reply: Reply) -> None:
     """The answer, its sentence with the quote marked, where it stands, and its rivals."""
     if reply.answer:
-        console.print(Text.assemble((reply.answer.text, "bold green"), (f"   {_percent(reply.answer.confidence)} sure", "dim")))
+        console.print(
+            Text.assemble((reply.answer.text, "bold green"), (f"   {_percent(reply.answer.confidence)} sure", "dim"))
+        )
         console.print()
         _show_citation(console, reply.answer.citation)
     else:
@@ -35,7 +37,8 @@ def show_passages(console: Console, passages: Sequence[RetrievedPassage]) -> Non
     for rank, found in enumerate(passages, start=1):
         passage = found.passage
         where = f"{passage.article_id} [{passage.span.start}, {passage.span.end})"
-        console.print(f"[bold]{rank}.[/bold] {escape(passage.title or passage.article_id)}  [dim]{found.retrieval_score:.2f}[/dim]")
+        title = escape(passage.title or passage.article_id)
+        console.print(f"[bold]{rank}.[/bold] {title}  [dim]{found.retrieval_score:.2f}[/dim]")
         console.print(f"   {escape(_one_line(passage.text, _EXCERPT_CHARS))}")
         console.print(f"   [dim]{escape(where)}[/dim]")
 
@@ -44,7 +47,9 @@ def show_articles(console: Console, summaries: Sequence[ArticleSummary]) -> None
     """One article a line: date, id, title."""
     for summary in summaries:
         published = summary.published.isoformat() if summary.published else "          "
-        console.print(f"{published}  [bold]{escape(summary.article_id)}[/bold]  {escape(summary.title)}", soft_wrap=True)
+        console.print(
+            f"{published}  [bold]{escape(summary.article_id)}[/bold]  {escape(summary.title)}", soft_wrap=True
+        )
 
 
 def _show_citation(console: Console, citation: Citation) -> None:

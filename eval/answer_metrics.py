@@ -3,9 +3,8 @@
 Formula: both texts are lower-cased, ASCII punctuation is deleted, "a", "an", "the" become blanks, blanks are collapsed.
 EM is 1 if they are then equal. F1 is the harmonic mean of precision and recall over the bags of blank-separated tokens.
 The score of a question is the best over its golds. Convention: abstaining is the empty text; an unanswerable question
-has the single gold "". Pitfall: where one side is empty after normalising (the gold "A" loses its only word), F1 is 1 only if both are.
-The v1.1 script gives 0 there (no common token), but it never sees an empty gold; with one exception the two agree, and
-that exception is `f1(..., version=1)`.
+has the single gold "". Pitfall: where a text is empty after normalising (the gold "A" loses its only word), the v2.0
+script gives F1 1 if both are empty, the v1.1 script always 0; `f1(..., version=1)` follows the latter.
 Source: Rajpurkar et al. 2016, 2018, evaluate-v1.1.py and evaluate-v2.0.py.
 """
 
@@ -42,8 +41,10 @@ def f1(given: str, gold: str, *, version: int = 2) -> float:
 
 
 def best_over_golds(metric: Callable[[str, str], float], given: str, golds: Sequence[str]) -> float:
-    """The best score over the golds. As in the v2.0 script, golds that normalise to nothing do not count, and a question
-    without any other is scored against the empty answer.
+    """The best score over the golds.
+
+    As in the v2.0 script, golds that normalise to nothing do not count, and a question without any other is scored
+    against the empty answer.
     """
     counting = [gold for gold in golds if normalise_answer(gold)] or [""]
     return max(metric(given, gold) for gold in counting)

@@ -1,4 +1,4 @@
-"""Evaluation datasets: SQuAD-format files, which bring their archive, and Quoth's own JSON lines, asked of a Library."""
+"""Evaluation datasets: SQuAD-format files, which bring their archive, and JSON lines, which are asked of a Library."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.squad import read_squad
-from index.articles import Article, make_article
+from index.articles import Article, make_article, normalise
 from index.errors import ArticleError, DatasetError
 
 _REQUIRED = ("question_id", "question", "answers", "article_ids", "is_answerable")
@@ -20,7 +20,8 @@ class Question:
     """A question with its gold.
 
     `answers` holds every acceptable text and `article_ids` the articles that give one; both are empty exactly when the
-    archive does not answer it. `type`, `hard` and `split` group the scores; they are empty where the dataset says nothing.
+    archive does not answer it. `type`, `hard` and `split` group the scores, `near` names articles that an
+    unanswerable question is near; all are empty where the dataset says nothing.
     """
 
     question_id: str
@@ -31,6 +32,7 @@ class Question:
     type: str = ""
     hard: tuple[str, ...] = ()
     split: str = ""
+    near: tuple[str, ...] = ()
 
     @property
     def is_answerable(self) -> bool:
@@ -58,7 +60,7 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def _from_squad(path: Path) -> Dataset:
-    """Each paragraph becomes an article, titled as its encyclopedia article; an exact repetition becomes one article."""
+    """Each paragraph becomes an article with its encyclopedia article's title; an exact repetition becomes one."""
     articles: dict[str, Article] = {}
     questions = []
     for paragraph in read_squad(path):
@@ -71,7 +73,7 @@ def _from_squad(path: Path) -> Dataset:
             article_id, make_article(article_id=article_id, text=paragraph.context, title=paragraph.title)
         )
         for asked in paragraph.questions:
-            golds = tuple(dict.fromkeys(answer.text for answer in asked.answers))
+            golds = tuple(dict.fromkeys(normalise(answer.text) for answer in asked.answers))
             questions.append(
                 Question(
                     question_id=asked.question_id,
@@ -85,7 +87,7 @@ def _from_squad(path: Path) -> Dataset:
 
 def _read_json_lines(path: Path) -> list[Question]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
     questions: dict[str, Question] = {}
@@ -109,9 +111,18 @@ def _question(record: dict[str, Any]) -> Question:
     unknown = set(record) - {*_REQUIRED, *_OPTIONAL}
     if unknown:
         raise ValueError(f"unknown field {min(unknown)!r}")
+    for name in ("question", "type", "split"):
+        if not isinstance(record.get(name, ""), str):
+            raise TypeError(f"field {name!r} must be text, not {record[name]!r}")
+    for name in ("answers", "article_ids", "hard", "near"):
+        values = record.get(name, [])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise ValueError(f"field {name!r} must be a list of texts, not {values!r}")
     answers = tuple(record["answers"])
     if bool(answers) != record["is_answerable"]:
         raise ValueError(f"'is_answerable' is {record['is_answerable']} and there are {len(answers)} answers")
+    if bool(record["article_ids"]) != bool(answers):
+        raise ValueError(f"'article_ids' names {len(record['article_ids'])} articles for {len(answers)} answers")
     asked_on = record.get("asked_on")
     return Question(
         question_id=str(record["question_id"]),
@@ -122,4 +133,5 @@ def _question(record: dict[str, Any]) -> Question:
         type=record.get("type", ""),
         hard=tuple(record.get("hard", ())),
         split=record.get("split", ""),
+        near=tuple(record.get("near", ())),
     )

@@ -56,7 +56,8 @@ def _wrong(p: PredictedQuestion, threshold: float) -> str:
     found = "" if not p.question.is_answerable or any(p.passages_gold) else " The gold passage was not retrieved."
     return (
         f"<li>{escape(p.question.question)}<br><span class=given>{escape(given)}</span> instead of"
-        f" <span class=gold>{escape(gold)}</span><small>{escape(p.question.question_id)}, confidence {confidence}.{found}</small>"
+        f" <span class=gold>{escape(gold)}</span>"
+        f"<small>{escape(p.question.question_id)}, confidence {confidence}.{found}</small>"
     )
 
 

@@ -78,13 +78,22 @@ def run(
     """Predict every question and write `predictions.jsonl` and `timings.jsonl`; nothing half-written stays."""
     out_dir.mkdir(parents=True, exist_ok=True)
     partial, timings = out_dir / ".predictions.jsonl", out_dir / "timings.jsonl"
-    with partial.open("w", encoding="utf-8") as predictions_file, timings.open("w", encoding="utf-8") as timings_file:
-        for question in questions:
-            prediction = pipeline.predict(question.question, k=k)
-            predictions_file.write(_dumps(_record(question, prediction)) + "\n")
-            timings_file.write(_dumps({"question_id": question.question_id, **asdict(prediction.timings)}) + "\n")
-            on_progress()
-    partial.replace(out_dir / "predictions.jsonl")
+    partial_timings = out_dir / ".timings.jsonl"
+    try:
+        with (
+            partial.open("w", encoding="utf-8") as predictions_file,
+            partial_timings.open("w", encoding="utf-8") as timings_file,
+        ):
+            for question in questions:
+                prediction = pipeline.predict(question.question, k=k)
+                predictions_file.write(_dumps(_record(question, prediction)) + "\n")
+                timings_file.write(_dumps({"question_id": question.question_id, **asdict(prediction.timings)}) + "\n")
+                on_progress()
+        partial_timings.replace(timings)
+        partial.replace(out_dir / "predictions.jsonl")
+    finally:
+        partial.unlink(missing_ok=True)
+        partial_timings.unlink(missing_ok=True)
 
 
 def read_predictions(out_dir: Path) -> Iterator[PredictedQuestion]:
@@ -97,23 +106,29 @@ def read_predictions(out_dir: Path) -> Iterator[PredictedQuestion]:
     if not file.is_file():
         raise DatasetError(f"{out_dir}: no finished run here (predictions.jsonl is missing)")
     with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            yield PredictedQuestion(
-                question=Question(
-                    question_id=record["question_id"],
-                    question=record["question"],
-                    answers=tuple(record["answers"]),
-                    article_ids=tuple(record["article_ids"]),
-                    type=record["type"],
-                    hard=tuple(record["hard"]),
-                    split=record["split"],
-                ),
-                texts=tuple(candidate["text"] for candidate in record["candidates"]),
-                confidences=tuple(candidate["confidence"] for candidate in record["candidates"]),
-                article_ids=tuple(candidate["article_id"] for candidate in record["candidates"]),
-                passages_gold=tuple(passage["is_gold"] for passage in record["passages"]),
-            )
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield _predicted(json.loads(line))
+            except (ValueError, TypeError, KeyError) as error:
+                raise DatasetError(f"{file}, line {number}: damaged ({error!r}); run it again") from error
+
+
+def _predicted(record: dict[str, Any]) -> PredictedQuestion:
+    return PredictedQuestion(
+        question=Question(
+            question_id=record["question_id"],
+            question=record["question"],
+            answers=tuple(record["answers"]),
+            article_ids=tuple(record["article_ids"]),
+            type=record["type"],
+            hard=tuple(record["hard"]),
+            split=record["split"],
+        ),
+        texts=tuple(candidate["text"] for candidate in record["candidates"]),
+        confidences=tuple(candidate["confidence"] for candidate in record["candidates"]),
+        article_ids=tuple(candidate["article_id"] for candidate in record["candidates"]),
+        passages_gold=tuple(passage["is_gold"] for passage in record["passages"]),
+    )
 
 
 def write_run_facts(out_dir: Path, *, settings: dict[str, Any], model_files: Sequence[Path], dataset: Path) -> None:

@@ -37,7 +37,10 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     means = np.array([array[rng.integers(len(array), size=len(array))].mean() for _ in range(_N_RESAMPLES)])
     low, high = np.percentile(means, [2.5, 97.5])
     return Estimate(
-        mean=round(100 * float(array.mean()), 2), low=round(100 * float(low), 2), high=round(100 * float(high), 2), n=len(array)
+        mean=round(100 * float(array.mean()), 2),
+        low=round(100 * float(low), 2),
+        high=round(100 * float(high), 2),
+        n=len(array),
     )
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,11 @@ def read_squad(path: Path) -> list[SquadParagraph]:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", encoding="utf-8") as file:
             document = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DatasetError(f"{path}: cannot be read as SQuAD-format JSON: {error}") from error
     try:
         return list(_paragraphs(document))
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise DatasetError(f"{path}: not in SQuAD form, a field is missing or of the wrong type: {error}") from error
 
 

@@ -1,6 +1,6 @@
-"""Articles, and reading them from `.txt`, `.md` and `.jsonl` files.
+r"""Articles, and reading them from `.txt`, `.md` and `.jsonl` files.
 
-Text is normalised here, once (NFC, `\\n` line ends), and never changed afterwards: every offset in Quoth counts the
+Text is normalised here, once (NFC, `\n` line ends), and never changed afterwards: every offset in Quoth counts the
 characters of this text.
 """
 
@@ -42,7 +42,7 @@ class Article:
 
 
 def normalise(text: str) -> str:
-    """The text in NFC with `\\n` line ends and without a byte-order mark."""
+    r"""The text in NFC with `\n` line ends and without a byte-order mark."""
     return unicodedata.normalize("NFC", text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -61,12 +61,15 @@ def make_article(
         if "\x00" in value:
             raise ArticleError(f"field {name!r} holds a NUL character: this is not text")
         if any("\ud800" <= char <= "\udfff" for char in value):
-            raise ArticleError(f"field {name!r} holds half of a surrogate pair: the text was damaged before it came here")
+            raise ArticleError(
+                f"field {name!r} holds half of a surrogate pair: the text was damaged before it came here"
+            )
+    text = normalise(text)
     if not text.strip():
         raise ArticleError("field 'text' is empty: there is nothing to quote")
     return Article(
         article_id=article_id,
-        text=normalise(text),
+        text=text,
         title=" ".join(normalise(title).split()),
         source=source.strip(),
         url=url.strip(),
@@ -132,7 +135,7 @@ def _read_document(path: Path, text: str) -> Article:
 def _front_matter(block: str) -> dict[str, Any]:
     try:
         fields = yaml.safe_load(block) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())
         raise ArticleError(f"front matter is not YAML (a value with a colon needs quotes): {problem}") from error
     if not isinstance(fields, dict):
@@ -152,6 +155,8 @@ def _read_json_lines(path: Path, text: str) -> Iterator[Article | ArticleError]:
             yield _from_fields({"id": f"{path_id(path)}-{number}", **_known(record)})
         except json.JSONDecodeError as error:
             yield ArticleError(f"{path}, line {number}: not JSON: {error.msg} at column {error.colno}")
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+            yield ArticleError(f"{path}, line {number}: not JSON that can be read: {error}")
         except ArticleError as error:
             yield ArticleError(f"{path}, line {number}: {error}")
 
@@ -160,7 +165,7 @@ def _known(record: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(record) - set(_FIELDS))
     if unknown:
         raise ArticleError(f"unknown field {unknown[0]!r}: the fields are {', '.join(_FIELDS)}")
-    if "text" not in record:
+    if record.get("text") is None:
         raise ArticleError("field 'text' is missing")
     return {name: value for name, value in record.items() if value is not None}
 

@@ -18,8 +18,8 @@ def faults(library: Library) -> Iterator[str]:
     An index that is merely behind is no fault: it catches up when it is next opened.
     """
     damage = library.integrity()
-    if damage != "ok":
-        yield f"the Library file is damaged: {damage}"
+    if damage:
+        yield from damage
         return
     for summary in library.articles():
         yield from _article_faults(library, summary.article_id)
@@ -49,7 +49,7 @@ def _article_faults(library: Library, article_id: str) -> Iterator[str]:
 
 def _dense(library: Library) -> tuple[int, set[int]]:
     dense = DenseIndex.load(library.folder / "dense", library.dimension)
-    return dense.generation, {int(key) for key in dense.keys()}
+    return dense.generation, set(dense.keys().tolist())
 
 
 def _lexical(library: Library) -> tuple[int, set[int]]:

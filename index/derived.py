@@ -4,11 +4,16 @@ import logging
 import threading
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from index.errors import LibraryBusyError
 from index.lexical import LexicalIndex, PassageWords
 from index.library import Changes, Library
 from index.vectors import DamagedIndexError, DenseIndex
 
+Ranking = list[tuple[int, float]]
+"""Passage keys with their scores, best first."""
 _log = logging.getLogger(__name__)
 
 
@@ -44,13 +49,18 @@ class DerivedIndexes:
             self._refresh_dense()
             self._refresh_lexical()
 
-    def rebuild(self) -> None:
-        """Make both anew from the Library."""
+    def search(
+        self, question: str, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None
+    ) -> tuple[Ranking, Ranking]:
+        """The dense and the lexical ranking, at most `k` passages each; only `allowed` keys if given.
+
+        One thread at a time: FAISS must not be searched while another thread changes it, and a search takes well below
+        a millisecond.
+        """
         with self._lock:
-            self.dense = DenseIndex(self._library.dimension)
-            self._refresh_dense()
-            self.lexical = LexicalIndex.create(self._lexical_folder)
-            self._refresh_lexical()
+            dense = self.dense.search(vector, k, allowed)
+            lexical = self.lexical.search(question, k, None if allowed is None else allowed.tolist())
+        return dense, lexical
 
     def _open_dense(self) -> DenseIndex:
         try:
@@ -83,7 +93,11 @@ class DerivedIndexes:
         self.dense.save(self._dense_folder)
 
     def _refresh_lexical(self) -> None:
-        self.lexical.reload()
+        try:
+            self.lexical.reload()
+        except DamagedIndexError as error:
+            self._say_rebuilding("lexical", self._lexical_folder, error)
+            self.lexical = LexicalIndex.create(self._lexical_folder)
         changes = self._library.changes_since(self.lexical.generation)
         if changes.generation == self.lexical.generation:
             return

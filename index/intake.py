@@ -66,12 +66,12 @@ class Intake:
         """
         batch: list[tuple[Article, list[CharSpan]]] = []
         for article in articles:
-            if self._library.find(article.article_id) == article:
-                yield TakenIn(article_id=article.article_id, status=Status.UNCHANGED, n_passages=0)
-                continue
             if any(article.article_id == other.article_id for other, _ in batch):
                 yield from self._store(batch)  # two versions of one article: the later one replaces the earlier
                 batch = []
+            if self._library.find(article.article_id) == article:
+                yield TakenIn(article_id=article.article_id, status=Status.UNCHANGED, n_passages=0)
+                continue
             batch.append((article, self._splitter.split(article.text)))
             if sum(len(spans) for _, spans in batch) >= _BATCH_PASSAGES:
                 yield from self._store(batch)

@@ -133,7 +133,8 @@ class Library:
                 with self._write() as connection:
                     self._prepare(connection, create)
             self.space = self._verified_space(create)
-        except (OSError, sqlite3.DatabaseError) as error:
+            self._state(self._connection(), "generation")
+        except (OSError, ValueError, sqlite3.DatabaseError) as error:
             raise LibraryError(f"{folder}: the Library cannot be opened: {error}") from error
 
     @property
@@ -170,14 +171,17 @@ class Library:
         Raises:
             NotFoundError: no article has that id.
         """
-        row = self._connection().execute(
-            "SELECT article_id, text, title, source, url, published FROM articles WHERE article_id = ?", (article_id,)
-        ).fetchone()
+        row = (
+            self._connection()
+            .execute(
+                "SELECT article_id, text, title, source, url, published FROM articles WHERE article_id = ?",
+                (article_id,),
+            )
+            .fetchone()
+        )
         if row is None:
             raise NotFoundError(f"no article has the id {article_id!r}; `quoth list` shows the ids")
-        return Article(
-            article_id=row[0], text=row[1], title=row[2], source=row[3], url=row[4], published=_date(row[5])
-        )
+        return Article(article_id=row[0], text=row[1], title=row[2], source=row[3], url=row[4], published=_date(row[5]))
 
     def find(self, article_id: str) -> Article | None:
         """The article of that id, or None."""
@@ -209,21 +213,25 @@ class Library:
 
     def counts(self) -> tuple[int, int]:
         """The number of articles and of passages."""
-        row = self._connection().execute(
-            "SELECT (SELECT count(*) FROM articles), (SELECT count(*) FROM passages)"
-        ).fetchone()
+        row = (
+            self._connection()
+            .execute("SELECT (SELECT count(*) FROM articles), (SELECT count(*) FROM passages)")
+            .fetchone()
+        )
         return int(row[0]), int(row[1])
 
     def passages(self, keys: Sequence[int]) -> dict[int, StoredPassage]:
         """The passages of those keys that still exist."""
         marks = ",".join("?" * len(keys))
         rows = self._connection().execute(
-            'SELECT passage_key, article_id, title, start, "end", substr(text, start + 1, "end" - start)'
-            f" FROM passages JOIN articles USING (article_key) WHERE passage_key IN ({marks}) ORDER BY passage_key",  # noqa: S608 (marks only)
+            'SELECT passage_key, article_id, title, start, "end", substr(text, start + 1, "end" - start)'  # noqa: S608
+            f" FROM passages JOIN articles USING (article_key) WHERE passage_key IN ({marks}) ORDER BY passage_key",
             [int(key) for key in keys],
         )
         return {
-            row[0]: StoredPassage(key=row[0], article_id=row[1], title=row[2], span=CharSpan(row[3], row[4]), text=row[5])
+            row[0]: StoredPassage(
+                key=row[0], article_id=row[1], title=row[2], span=CharSpan(row[3], row[4]), text=row[5]
+            )
             for row in rows
         }
 
@@ -274,9 +282,26 @@ class Library:
             vectors=vectors.astype(np.float32),
         )
 
-    def integrity(self) -> str:
-        """`ok`, or what SQLite finds wrong with the file."""
-        return "; ".join(str(row[0]) for row in self._connection().execute("PRAGMA integrity_check"))
+    def integrity(self) -> list[str]:
+        """What is wrong with the file and its rows, a sentence each; nothing if all is well."""
+        connection = self._connection()
+        try:
+            damage = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+            found = [f"the Library file is damaged: {line}" for line in damage if line != "ok"]
+            orphans = connection.execute("PRAGMA foreign_key_check")
+            found += [f"passage {row[1]} belongs to no article" for row in orphans]
+            bad = connection.execute(
+                'SELECT passage_key FROM passages WHERE start < 0 OR start >= "end" OR length(vector) != ?',
+                (4 * self.dimension,),
+            )
+            found += [f"passage {row[0]} is not a span with a vector of {self.dimension} numbers" for row in bad]
+            dates = connection.execute(
+                "SELECT article_id, published FROM articles WHERE date(published) IS NOT published"
+            )
+            found += [f"article {row[0]!r} has the date {row[1]!r}" for row in dates]
+        except sqlite3.DatabaseError as error:
+            return [f"the Library file is damaged: {error}"]
+        return found
 
     def _is_prepared(self) -> bool:
         return bool(self._connection().execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone())
@@ -298,7 +323,9 @@ class Library:
         connection = self._connection()
         found = self._state(connection, "format")
         if found != str(FORMAT_VERSION):
-            raise LibraryError(f"{self.folder}: written in format {found}, this Quoth reads {FORMAT_VERSION}; update Quoth")
+            raise LibraryError(
+                f"{self.folder}: written in format {found}, this Quoth reads {FORMAT_VERSION}; update Quoth"
+            )
         space = VectorSpace(
             embedder_sha256=self._state(connection, "embedder_sha256"),
             dimension=int(self._state(connection, "dimension")),
@@ -314,7 +341,8 @@ class Library:
             raise ValueError(f"{new.article.article_id}: vectors must be finite, {len(new.spans)} x {self.dimension}")
         article = new.article
         key = connection.execute(
-            "INSERT INTO articles (article_id, title, source, url, published, text, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO articles (article_id, title, source, url, published, text, sha256)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 article.article_id, article.title, article.source, article.url,
                 article.published.isoformat() if article.published else None, article.text, article.sha256,
@@ -333,7 +361,8 @@ class Library:
         if row is None:
             return False
         connection.execute(
-            "INSERT INTO removed_passages SELECT passage_key, ? FROM passages WHERE article_key = ?", (generation, row[0])
+            "INSERT INTO removed_passages SELECT passage_key, ? FROM passages WHERE article_key = ?",
+            (generation, row[0]),
         )
         connection.execute("DELETE FROM articles WHERE article_key = ?", row)
         return True
@@ -344,7 +373,10 @@ class Library:
 
     @staticmethod
     def _state(connection: sqlite3.Connection, name: str) -> str:
-        return str(connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()[0])
+        row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"the table 'state' has no {name!r}")
+        return str(row[0])
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

@@ -45,7 +45,7 @@ class Cl100kCounter:
 
     def n_tokens(self, texts: Sequence[str]) -> list[int]:
         """The number of cl100k tokens of each text; special tokens in a text are counted as plain text."""
-        return [len(tokens) for tokens in _encoding().encode_ordinary_batch(list(texts), num_threads=1)]
+        return [len(_encoding().encode_ordinary(text)) for text in texts]
 
 
 @cache
@@ -78,20 +78,22 @@ class Splitter:
         self._overlap = overlap_tokens
 
     def split(self, text: str) -> list[CharSpan]:
-        """Passages in order: together they hold every character, each fits the limits, and neighbours overlap by whole
-        sentences up to the overlap.
+        """Passages in order: together they hold every character, and each fits the limits.
+
+        Neighbours overlap by whole sentences, up to the overlap.
         """
         pieces = [part for sentence in sentences(text) for part in self._cut(text, sentence)]
         counts = [limit.counter.n_tokens([piece.of(text) for piece in pieces]) for limit in self._limits]
         spans: list[CharSpan] = []
-        begin = 0
+        begin, least = 0, 1
         while begin < len(pieces):
-            end = self._pack(text, pieces, counts, begin)
+            end = self._pack(text, pieces, counts, begin, least)
             spans.append(CharSpan(pieces[begin].start, pieces[end - 1].end))
             begin = end if end == len(pieces) else self._step_back(text, pieces, counts[0], begin, end)
+            least = end + 1  # the next passage holds one piece more than this: `_step_back` made sure that it fits
         return spans
 
-    def _pack(self, text: str, pieces: list[CharSpan], counts: list[list[int]], begin: int) -> int:
+    def _pack(self, text: str, pieces: list[CharSpan], counts: list[list[int]], begin: int, least: int) -> int:
         """The end of the longest run of pieces from `begin` that fits."""
         end, totals = begin, [0] * len(self._limits)
         while end < len(pieces):
@@ -99,14 +101,16 @@ class Splitter:
             if any(total > limit.max_tokens for total, limit in zip(totals, self._limits, strict=True)):
                 break
             end += 1
-        # A run need not count what its pieces count: byte pairs merge across a cut. So the run itself has the last word.
-        end = max(end, begin + 1)
-        while end > begin + 1 and not self._fits(text[pieces[begin].start : pieces[end - 1].end]):
+        # A run need not count what its pieces count: byte pairs merge across a cut. So it has the last word.
+        end = max(end, least)
+        while end < len(pieces) and self._fits(text[pieces[begin].start : pieces[end].end]):
+            end += 1
+        while end > least and not self._fits(text[pieces[begin].start : pieces[end - 1].end]):
             end -= 1
         return end
 
     def _step_back(self, text: str, pieces: list[CharSpan], counts: list[int], begin: int, end: int) -> int:
-        """Where the next passage begins: as many whole pieces back as the overlap allows, if the next piece still fits."""
+        """Where the next passage begins: as many pieces back as the overlap allows, if the next piece still fits."""
         start, total = end, 0
         while start - 1 > begin and total + counts[start - 1] <= self._overlap:
             start -= 1
@@ -133,7 +137,7 @@ def sentences(text: str) -> list[CharSpan]:
     for sentence in sentencex.segment("en", text):
         end = position + len(sentence)
         if text[position:end] != sentence:
-            # The library promises not to change a text; if it ever does, the rest is one sentence rather than a wrong one.
+            # The library promises not to change a text; if it ever does, the rest is one sentence, not a wrong one.
             break
         if spans and not sentence.strip():
             spans[-1] = CharSpan(spans[-1].start, end)
@@ -150,6 +154,7 @@ def _cut_point(text: str, span: CharSpan) -> int:
     before = max(text.rfind(blank, span.start, middle) for blank in " \n")
     if before >= span.start + (span.end - span.start) // 4:
         return before + 1
-    while middle > span.start + 1 and unicodedata.combining(text[middle]):
-        middle -= 1
+    for cut in range(middle, span.start + (span.end - span.start) // 4, -1):
+        if not unicodedata.combining(text[cut]):
+            return cut
     return middle

@@ -23,7 +23,7 @@ class DenseIndex:
     """
 
     def __init__(self, dimension: int) -> None:
-        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+        self._index: faiss.Index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
         self.generation = 0
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class DenseIndex:
     def remove(self, keys: NDArray[np.int64]) -> None:
         """Remove passages; unknown keys are ignored."""
         if len(keys) and len(self):
-            self._index.remove_ids(np.ascontiguousarray(keys))
+            self._index.remove_ids(faiss.IDSelectorBatch(np.ascontiguousarray(keys)))
 
     def search(
         self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
@@ -48,13 +48,14 @@ class DenseIndex:
             return []
         parameters = None
         if allowed is not None:
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.ascontiguousarray(allowed)))
+            parameters = faiss.SearchParameters()
+            parameters.sel = faiss.IDSelectorBatch(np.ascontiguousarray(allowed))
         scores, keys = self._index.search(vector[None, :], min(k, len(self)), params=parameters)
         return [(int(key), float(score)) for key, score in zip(keys[0], scores[0], strict=True) if key >= 0]
 
     def keys(self) -> NDArray[np.int64]:
         """The keys of all passages held, `(n,)` int64, in no particular order."""
-        keys: NDArray[np.int64] = faiss.vector_to_array(self._index.id_map).copy()
+        keys: NDArray[np.int64] = faiss.vector_to_array(self._index.id_map).copy()  # type: ignore[attr-defined]
         return keys
 
     def save(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import string
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from index.retriever import RetrievedPassage
 from qa.reader import ReadSpan
 
 _OPENING, _CLOSING = "([{“«", ")]}”»"
-_STRAY = " \t\n\u00a0,;:.!?…–—-•*|/"
+_STRAY = ",;:.!?…–—-•*|/"
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
@@ -71,7 +72,7 @@ def merge(ranked: Sequence[Candidate]) -> list[Candidate]:
 
 
 def tidy_span(text: str, span: CharSpan) -> CharSpan | None:
-    """The span grown to whole words and numbers, then without stray punctuation and half pairs; None if nothing is left.
+    """The span grown to whole words and numbers, less stray punctuation and half pairs; None if nothing is left.
 
     >>> tidy_span("It cost $3.6 million.", CharSpan(9, 12)).of("It cost $3.6 million.")
     '$3.6'
@@ -97,28 +98,35 @@ def _joined(text: str, cut: int) -> bool:
         return text[cut - 2].isdigit() and after.isdigit()
     if after.isdigit():
         return before in "$€£¥" or (before in "-−+" and (cut < 2 or not _is_word(text[cut - 2])))
-    return before.isdigit() and after in "%°"
+    # 40 % and 40°C: the unit that touches a number belongs to it.
+    return (before.isdigit() and after in "%°") or (before == "°" and after in "CF")
 
 
 def _is_word(char: str) -> bool:
-    return char.isalnum() or (not char.isspace() and not char.isprintable()) or "\u0300" <= char <= "\u036f"
+    return char.isalnum() or (not char.isspace() and not char.isprintable()) or unicodedata.category(char)[0] == "M"
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
     """Without blanks and stray punctuation at the ends; the full stop of an abbreviation (U.S., Jr.) stays."""
-    while start < end and text[start] in _STRAY and not _is_sign(text, start):
+    while start < end and _is_stray(text[start]) and not _is_sign(text, start):
         start += 1
-    while start < end and text[end - 1] in _STRAY and not _is_abbreviation(text[start:end]):
+    while start < end and _is_stray(text[end - 1]) and not _is_abbreviation(text[start:end]):
         end -= 1
     return start, end
 
 
 def _is_sign(text: str, place: int) -> bool:
+    if place > 0 and _is_word(text[place - 1]):  # the hyphen of 2019-20
+        return False
     return text[place] in "-−+" and place + 1 < len(text) and text[place + 1].isdigit()
 
 
+def _is_stray(char: str) -> bool:
+    return char in _STRAY or char.isspace()
+
+
 def _is_abbreviation(text: str) -> bool:
-    return re.search(r"(?:\b\w\.)+$|\b(?:Jr|Sr|Inc|Ltd|Co|Corp|St|Dr|Mr|Mrs|a\.m|p\.m)\.$", text) is not None
+    return re.search(r"(?:\b[^\W\d_]\.)+$|\b(?:Jr|Sr|Inc|Ltd|Co|Corp|St|Dr|Mr|Mrs|a\.m|p\.m)\.$", text) is not None
 
 
 def _balanced(text: str, start: int, end: int) -> tuple[int, int]:
@@ -133,6 +141,18 @@ def _balanced(text: str, start: int, end: int) -> tuple[int, int]:
             end, changed = end - 1, True
         if changed:
             start, end = _stripped(text, start, end)
+    return _completed(text, start, end)
+
+
+def _completed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Take in the partner of an inner bracket where it stands just outside: "Lands (Generaliteit" grows by ")"."""
+    inside = text[start:end]
+    for opening, closing in zip(_OPENING, _CLOSING, strict=True):
+        surplus = inside.count(opening) - inside.count(closing)
+        if surplus == 1 and text[end : end + 1] == closing:
+            return start, end + 1
+        if surplus == -1 and text[start - 1 : start] == opening:
+            return start - 1, end
     return start, end
 
 
@@ -146,11 +166,15 @@ def _lacks_partner(inside: str, mark: str) -> bool:
 
 
 def _said(text: str) -> str:
-    plain = "".join(char for char in text.casefold() if char not in string.punctuation)
+    # The point of 3.6 and the minus of -5 are not punctuation: without them two numbers would be one.
+    folded = text.casefold()
+    plain = "".join(
+        char
+        for place, char in enumerate(folded)
+        if char not in string.punctuation or (char in ".-" and folded[place + 1 : place + 2].isdigit())
+    )
     return " ".join(_ARTICLES.sub(" ", plain).split())
 
 
 def _overlap(one: Candidate, other: Candidate) -> bool:
-    return (
-        one.article_id == other.article_id and one.span.start < other.span.end and other.span.start < one.span.end
-    )
+    return one.article_id == other.article_id and one.span.start < other.span.end and other.span.start < one.span.end

@@ -31,7 +31,7 @@ def cite(library: Library, article_id: str, span: CharSpan, quote: str) -> Citat
     """The citation of a quote, after reading the article again.
 
     Raises:
-        CitationError: the article is gone or changed, its text is not the one that was stored, or the quote does not stand there.
+        CitationError: the article is gone, is not as it was stored, or does not hold the quote there.
     """
     try:
         article = library.get(article_id)

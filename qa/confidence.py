@@ -1,8 +1,8 @@
 """Candidates to probabilities: a few plain numbers, fitted on held-out questions by `training.confidence`.
 
-Each candidate i has log-odds z_i = bias + sum of weight x feature; "no candidate is right" has 0. The confidence of i is
-exp(z_i) / (1 + sum of exp(z_j)) over the candidates of all passages read: the reader's scores of different passages meet
-here, in one normalisation, together with how well each passage was retrieved.
+Each candidate i has log-odds z_i = bias + sum of weight x feature; "no candidate is right" has 0. The confidence of i
+is exp(z_i) / (1 + sum of exp(z_j)) over the candidates of all passages read: the reader's scores of different passages
+meet here, in one normalisation, together with how well each passage was retrieved.
 """
 
 import json
@@ -69,6 +69,9 @@ def load_confidence(folder: Path = WEIGHTS) -> Confidence:
     """
     file = folder / "confidence.json"
     try:
-        return Confidence(**{name: float(value) for name, value in json.loads(file.read_text()).items()})
+        numbers = {name: float(value) for name, value in dict(json.loads(file.read_text())).items()}
+        if not all(math.isfinite(number) for number in numbers.values()):
+            raise ValueError("a number is not finite")
+        return Confidence(**numbers)
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{file}: cannot be read ({error}); reinstall quoth") from error

@@ -79,6 +79,8 @@ def checked_question(question: str) -> str:
         raise QuestionError("the question is empty: ask in words")
     if len(question) > MAX_QUESTION_CHARS:
         raise QuestionError(f"the question has {len(question)} characters; at most {MAX_QUESTION_CHARS} are read")
+    if any("\ud800" <= char <= "\udfff" for char in question):
+        raise QuestionError("the question holds half of a surrogate pair: it was damaged before it came here")
     return question
 
 

@@ -75,7 +75,9 @@ class Reader:
                     seen = found[place].get(span.span)
                     if seen is None or span.log_probability > seen.log_probability:
                         found[place][span.span] = span
-        return [sorted(spans.values(), key=lambda s: (-s.log_probability, s.span))[:_SPANS_PER_PASSAGE] for spans in found]
+        return [
+            sorted(spans.values(), key=lambda s: (-s.log_probability, s.span))[:_SPANS_PER_PASSAGE] for spans in found
+        ]
 
     def _run(self, windows: Sequence[Window]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Start and end logits, each `(n_windows, n_tokens)` float32."""

@@ -16,7 +16,7 @@ from index.errors import ModelError
 
 MAX_WINDOW_TOKENS = 384
 STRIDE_TOKENS = 128
-"""Tokens by which neighbouring windows of one long passage overlap: no answer is as long, so one window holds it whole."""
+"""Tokens by which neighbouring windows of a passage overlap: no answer is as long, so some window holds it whole."""
 MAX_QUESTION_TOKENS = 64
 MAX_TITLE_TOKENS = 32
 
@@ -48,7 +48,10 @@ class WindowBuilder:
     def __init__(self, tokenizer_file: Path) -> None:
         if not tokenizer_file.is_file():
             raise ModelError(f"{tokenizer_file}: the reader's tokenizer is missing; reinstall quoth")
-        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelError(f"{tokenizer_file}: cannot be opened ({error}); reinstall quoth") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._cls = np.array([self._special("[CLS]")], dtype=np.int64)

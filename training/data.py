@@ -151,7 +151,7 @@ def token_span(offsets: NDArray[np.int64], start: int, end: int) -> tuple[int, i
 def batch_arrays(
     instances: Sequence[Instance],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Padded `input_ids`, `token_type_ids`, `attention_mask`, each `(batch, tokens)`, and targets `(batch, 2)`; int64."""
+    """Padded ids, token types and attention mask, each `(batch, tokens)`, and targets, `(batch, 2)`; all int64."""
     longest = max(len(instance.window.input_ids) for instance in instances)
     width = -(-longest // WIDTH_STEP) * WIDTH_STEP
     ids, types, mask = (np.zeros((len(instances), width), dtype=np.int64) for _ in range(3))
@@ -161,8 +161,6 @@ def batch_arrays(
         types[row, instance.window.passage_start : n_tokens] = 1
         mask[row, :n_tokens] = 1
     return ids, types, mask, np.array([[instance.first, instance.last] for instance in instances], dtype=np.int64)
-
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

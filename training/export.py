@@ -2,7 +2,7 @@
 
     python -m training.export WEIGHTS.pt OUT_DIR
 
-Writes `reader-float32.onnx` and `reader.onnx` (int8) with the tokenizer beside them. `training.validate` compares the two.
+Writes `reader-float32.onnx` and `reader.onnx` (int8) with the tokenizer beside them; `training.validate` compares both.
 """
 
 import json

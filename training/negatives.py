@@ -1,6 +1,6 @@
 """Find, for every training question, paragraphs that look right and do not hold the answer.
 
-    python -m training.negatives TRAIN.json.gz NEGATIVES.npy
+python -m training.negatives TRAIN.json.gz NEGATIVES.npy
 """
 
 from pathlib import Path

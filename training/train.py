@@ -7,7 +7,6 @@ is right for passages that do not hold the answer. Run it again after a stop and
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from eval.squad import read_squad
 from qa.windows import WindowBuilder
 from training.data import Draw, InstanceMaker, batch_arrays, epoch_batches, examples, training_part
-from training.encoder import SpanReader, from_backbone
+from training.encoder import from_backbone
 
 LOG_EVERY = 50
 SAVE_EVERY = 500
@@ -52,7 +51,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, n_steps: int) -> None:
         torch.manual_seed(recipe.seed)
         self.reader = from_backbone(MODEL_DIR).to(torch.bfloat16)
-        self.reader.words.weight.requires_grad_(requires_grad=False)
+        self.reader.words.weight.requires_grad_(False)  # noqa: FBT003 (torch's own)
         self._working = [p for p in self.reader.parameters() if p.requires_grad]
         self._masters = [p.detach().float().clone() for p in self._working]
         self._optimizer = torch.optim.AdamW(
@@ -69,7 +68,7 @@ class Trainer:
         ids, types, mask, targets = batch
         start, end = self.reader(ids, types, mask)
         loss = (F.cross_entropy(start, targets[:, 0]) + F.cross_entropy(end, targets[:, 1])) / 2
-        loss.backward()
+        torch.autograd.backward(loss)
         for master, working in zip(self._masters, self._working, strict=True):
             master.grad = working.grad.float() if working.grad is not None else None
             working.grad = None
@@ -113,7 +112,7 @@ class Trainer:
 def _write(state: object, path: Path) -> None:
     beside = path.with_suffix(".partial")
     torch.save(state, beside)
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def batches(recipe: Recipe, maker: InstanceMaker, negatives: np.ndarray, skip: int) -> Iterator[list[Draw]]:
@@ -147,9 +146,7 @@ def train(train_file: Path, negatives_file: Path, out_dir: Path, epochs: int = D
     _write(trainer.weights(), out_dir / "weights.pt")
 
 
-def _run(
-    trainer: Trainer, recipe: Recipe, maker: InstanceMaker, todo: Iterator[list[Draw]], out_dir: Path
-) -> None:
+def _run(trainer: Trainer, recipe: Recipe, maker: InstanceMaker, todo: Iterator[list[Draw]], out_dir: Path) -> None:
     losses: list[float] = []
     began = time.monotonic()
     for draws in todo:
@@ -158,7 +155,11 @@ def _run(
         ids, types, mask, targets = (torch.from_numpy(array) for array in arrays)
         losses.append(trainer.learn((ids, types, mask, targets)))
         if trainer.step % LOG_EVERY == 0:
-            line = {"step": trainer.step, "loss": round(float(np.mean(losses)), 4), "s": round(time.monotonic() - began)}
+            line = {
+                "step": trainer.step,
+                "loss": round(float(np.mean(losses)), 4),
+                "s": round(time.monotonic() - began),
+            }
             losses.clear()
             with (out_dir / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")

@@ -1,6 +1,8 @@
-"""EM and F1 of an exported reader with the gold paragraph given, float32 and int8, on the validation part or a whole file.
+"""EM and F1 of an exported reader, float32 and int8, with the gold paragraph given.
 
-    python -m training.validate SQUAD.json.gz READER_DIR [--whole]
+On the validation part of a SQuAD-format file, or on all of it.
+
+python -m training.validate SQUAD.json.gz READER_DIR [--whole]
 """
 
 import json
@@ -45,7 +47,7 @@ def best_text(reader: Reader, question: str, passage: PassageText) -> str:
 def validate(
     squad_file: Path,
     reader_dir: Path,
-    whole: Annotated[bool, typer.Option(help="Score the whole file, not its validation part.")] = False,  # noqa: FBT002
+    whole: Annotated[bool, typer.Option(help="Score the whole file, not its validation part.")] = False,
     limit: Annotated[int, typer.Option(help="Score only the first N paragraphs.")] = 0,
 ) -> None:
     """Print one JSON line for each graph, with and without the title in front."""

@@ -1,0 +1,58 @@
+# The same targets on a laptop and in CI. Each works alone, from a bare clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .demo
+TRAIN ?= train-v1.1.json.gz
+RUN ?= runs/reader
+
+export HF_HUB_OFFLINE := 1
+
+.PHONY: install demo test check eval reader clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: install  ## index seeds/articles, ask one question, print the cited answer
+	$(BIN)/quoth --library $(DEMO) add seeds/articles
+	@echo
+	@echo '$$ quoth ask "How many Turkish soldiers were killed in the Idlib air strike?"'
+	@echo
+	@$(BIN)/quoth --library $(DEMO) ask "How many Turkish soldiers were killed in the Idlib air strike?"
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install  ## lint, types, imports; the tests hold the docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+eval: install  ## score the seeds
+	$(BIN)/quoth --library $(DEMO) add seeds/articles
+	$(BIN)/quoth --library $(DEMO) eval run seeds/questions.jsonl --out runs/seeds
+
+reader: $(RUN)/reader.onnx  ## reproduce the shipped reader: make reader TRAIN=path/to/train-v1.1.json.gz
+
+$(RUN)/negatives.npy: | install
+	mkdir -p $(RUN)
+	$(BIN)/python -m training.negatives $(TRAIN) $@
+
+$(RUN)/weights.pt: $(RUN)/negatives.npy
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(TRAIN) $(RUN)/negatives.npy $(RUN)
+
+$(RUN)/reader.onnx: $(RUN)/weights.pt
+	$(BIN)/python -m training.export $(RUN)/weights.pt $(RUN)
+	$(BIN)/python -m training.validate $(TRAIN) $(RUN)
+	$(BIN)/python -m training.confidence $(TRAIN) $(RUN)
+
+# Large blocks stay with the process instead of going back to the system at every step: 0.57 s a step instead of 0.85.
+TUNABLES := glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1
+
+clean:
+	rm -rf $(VENV) $(DEMO) runs

@@ -1,0 +1,172 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.settings import Settings
+from tests.conftest import IDLIB, SUEZ
+
+QUESTION = "How many Turkish soldiers were killed in Idlib?"
+
+
+class Quoth:
+    """Runs the installed command in a process of its own, as a user does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._environment = {
+            **os.environ,
+            "QUOTH_LIBRARY": str(settings.library),
+            "QUOTH_CACHE": str(settings.cache),
+            "COLUMNS": "200",
+        }
+
+    def __call__(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("quoth")), *map(str, arguments)]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture
+def quoth(settings: Settings) -> Quoth:
+    return Quoth(settings)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    articles = tmp_path / "articles"
+    articles.mkdir()
+    for article in (IDLIB, SUEZ):
+        front = f'id: {article.article_id}\ntitle: "{article.title}"\nsource: {article.source}\n'
+        front += f"published: {article.published}"
+        (articles / f"{article.article_id}.md").write_text(f"---\n{front}\n---\n{article.text}", encoding="utf-8")
+    return articles
+
+
+def test_add_ask_replace_and_remove(quoth: Quoth, folder: Path) -> None:
+    assert json.loads(quoth("add", folder, "--json").stdout) == {
+        "added": ["idlib", "suez"],
+        "replaced": [],
+        "unchanged": [],
+        "failed": [],
+    }
+    answer = json.loads(quoth("ask", QUESTION, "--json", "--min-confidence", "0").stdout)["answer"]
+    assert "33" in answer["text"]
+    assert answer["citation"]["quote"] == IDLIB.text[answer["citation"]["start"] : answer["citation"]["end"]]
+
+    (folder / "idlib.md").write_text((folder / "idlib.md").read_text().replace("at least 33", "at least 36"))
+    again = json.loads(quoth("add", folder, "--json").stdout)
+    assert (again["replaced"], again["unchanged"]) == (["idlib"], ["suez"])
+    assert "36" in json.loads(quoth("ask", QUESTION, "--json", "--min-confidence", "0").stdout)["answer"]["text"]
+
+    quoth("remove", "idlib")
+    reply = json.loads(quoth("ask", QUESTION, "--json", "--min-confidence", "1", code=3).stdout)
+    assert reply["answer"] is None
+    assert {passage["article_id"] for passage in reply["passages"]} == {"suez"}
+    quoth("remove", "idlib", code=1)
+
+
+def test_ask_shows_the_sentence_with_the_answer_marked(quoth: Quoth, folder: Path) -> None:
+    quoth("add", folder)
+    shown = quoth("ask", QUESTION, "--min-confidence", "0").stdout
+
+    assert "33" in shown.split("⟦")[1].split("⟧")[0]
+    assert "The Test" in shown
+    assert "2020-02-28" in shown
+    assert "idlib, characters" in shown
+
+
+def test_search_list_show_and_check(quoth: Quoth, folder: Path) -> None:
+    quoth("add", folder)
+
+    assert json.loads(quoth("search", "ship aground", "--json").stdout)["passages"][0]["article_id"] == "suez"
+    assert quoth("list").stdout.index("suez") < quoth("list").stdout.index("idlib")
+    assert IDLIB.text in quoth("show", "idlib").stdout
+    assert json.loads(quoth("show", "idlib", "--json").stdout)["sha256"] == IDLIB.sha256
+    assert json.loads(quoth("check", "--json").stdout) == {"articles": 2, "passages": 2, "faults": []}
+
+
+def test_check_names_what_is_damaged(quoth: Quoth, folder: Path, settings: Settings) -> None:
+    quoth("add", folder)
+    (vectors,) = (settings.library / "dense").glob("vectors-*.faiss")
+    vectors.write_bytes(vectors.read_bytes()[:-1])
+
+    assert vectors.name in quoth("check", code=1).stdout
+    rebuilt = quoth("ask", QUESTION, "--min-confidence", "0")
+    assert "rebuilding the dense index" in rebuilt.stderr
+    quoth("check")
+
+
+def test_one_bad_file_does_not_stop_the_rest(quoth: Quoth, folder: Path) -> None:
+    (folder / "bad.md").write_text("---\ntitle: a: b\n---\ntext")
+    done = quoth("add", folder, code=1)
+
+    assert "bad.md" in done.stderr
+    assert "2 added" in done.stdout
+    assert "1 failed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("ask", QUESTION), 1, "quoth add PATH"),
+        (("ask", "  ?  "), 2, "question is empty"),
+        (("ask", QUESTION, "--passages", "0"), 2, "--passages"),
+        (("add", "nowhere.txt"), 1, "nowhere.txt: no such file"),
+        (("frobnicate",), 2, "frobnicate"),
+        (("eval", "score", "nowhere"), 1, "nowhere: no finished run"),
+    ],
+)
+def test_errors_say_what_to_do(quoth: Quoth, arguments: tuple[str, ...], code: int, says: str) -> None:
+    assert says in quoth(*arguments, code=code).stderr
+
+
+def test_a_wrong_setting_is_named(quoth: Quoth) -> None:
+    quoth._environment["QUOTH_THREADS"] = "many"
+
+    assert "QUOTH_THREADS" in quoth("list", code=2).stderr
+
+
+def test_asking_imports_no_torch(quoth: Quoth, folder: Path, settings: Settings) -> None:
+    quoth("add", folder)
+    program = (
+        "import sys\n"
+        "from api.settings import Settings\n"
+        "from api.wiring import open_archive, open_pipeline\n"
+        "settings = Settings()\n"
+        f"reply = open_pipeline(open_archive(settings), settings).ask({QUESTION!r}, min_confidence=0)\n"
+        "assert reply.answer is not None\n"
+        "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=quoth._environment, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+    assert settings.library.is_dir()
+
+
+def test_eval_run_writes_the_files_of_a_run(quoth: Quoth, folder: Path, tmp_path: Path) -> None:
+    quoth("add", folder)
+    asked = {
+        "question_id": "q1",
+        "question": QUESTION,
+        "answers": ["33"],
+        "article_ids": ["idlib"],
+        "is_answerable": True,
+    }
+    dataset = tmp_path / "questions.jsonl"
+    dataset.write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    out = tmp_path / "run"
+    quoth("eval", "run", dataset, "--out", out)
+
+    names = {"predictions.jsonl", "timings.jsonl", "squad_predictions.json", "scores.json", "run.json", "report.html"}
+    assert {file.name for file in out.iterdir()} == names
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["everything"]["values"]["success@1"]["mean"] == 100.0
+    assert "q1" in json.loads((out / "squad_predictions.json").read_text())
+    quoth("eval", "score", out, "--min-confidence", "1")
+    assert json.loads((out / "squad_predictions.json").read_text()) == {"q1": ""}

@@ -1,0 +1,131 @@
+"""Opening a Library, and several at once: what cannot be used is refused by name, writers wait for each other."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from index.errors import LibraryBusyError, LibraryError
+from index.library import FILE_NAME, Library
+from tests.index.parts import SPACE, damage, flip_byte, new_article, new_library
+
+
+@contextmanager
+def another_writer(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Another process in the middle of a write."""
+    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE state SET value = 99 WHERE name = 'generation'")
+        yield connection
+
+
+def test_a_missing_library_is_named_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match=f"{tmp_path / 'none'}: no Library here yet.*quoth add"):
+        Library(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_new_library_is_empty(tmp_path: Path) -> None:
+    library = new_library(tmp_path / "a" / "b")
+    assert (library.generation, library.counts(), library.articles()) == (0, (0, 0), [])
+    assert library.passages([]) == {}
+
+
+def test_a_newer_format_is_refused_and_says_to_update(tmp_path: Path) -> None:
+    new_library(tmp_path)
+    damage(tmp_path, "UPDATE state SET value = '2' WHERE name = 'format'")
+    for create in (None, SPACE):
+        with pytest.raises(LibraryError, match=f"{tmp_path}: written in format 2.*reads 1; update Quoth"):
+            Library(tmp_path, create=create)
+
+
+def test_another_embedder_or_dimension_is_refused(tmp_path: Path) -> None:
+    new_library(tmp_path, new_article("a"))
+    for space in (replace(SPACE, embedder_sha256="6" * 64), replace(SPACE, dimension=9)):
+        with pytest.raises(LibraryError, match=f"{tmp_path}: its vectors come from another embedder"):
+            Library(tmp_path, create=space)
+    assert Library(tmp_path, create=SPACE).counts() == (1, 2)
+
+
+def test_a_file_that_is_no_library_is_refused_with_its_folder(tmp_path: Path) -> None:
+    file = tmp_path / FILE_NAME
+    for content in (b"", b"This is not a database. " * 200):
+        file.write_bytes(content)
+        with pytest.raises(LibraryError, match=str(tmp_path)):
+            Library(tmp_path)
+    with pytest.raises(LibraryError, match=str(file)):
+        Library(file, create=SPACE)
+
+
+@pytest.mark.parametrize("name", ["format", "generation", "dimension", "embedder_sha256"])
+def test_a_library_that_has_lost_a_fact_about_itself_is_refused(tmp_path: Path, name: str) -> None:
+    new_library(tmp_path)
+    damage(tmp_path, "DELETE FROM state WHERE name = ?", [name])
+    with pytest.raises(LibraryError, match=str(tmp_path)):
+        Library(tmp_path)
+
+
+def test_a_fact_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    new_library(tmp_path)
+    damage(tmp_path, "UPDATE state SET value = 'many' WHERE name = 'dimension'")
+    with pytest.raises(LibraryError, match=str(tmp_path)):
+        Library(tmp_path)
+
+
+def test_a_damaged_first_page_is_refused(tmp_path: Path) -> None:
+    new_library(tmp_path, new_article("a"))
+    damage(tmp_path, "UPDATE articles SET url = 'x'")
+    flip_byte(tmp_path / FILE_NAME, 3)
+    with pytest.raises(LibraryError, match=str(tmp_path)):
+        Library(tmp_path)
+
+
+def test_a_writer_that_waits_in_vain_is_told_to_try_again(tmp_path: Path) -> None:
+    library = new_library(tmp_path, new_article("a"))
+    library._connection().execute("PRAGMA busy_timeout = 50")  # seconds are too long for a test
+    with another_writer(tmp_path):
+        with pytest.raises(LibraryBusyError, match=f"{tmp_path}: another process is writing; try again"):
+            library.put([new_article("b")])
+        assert (library.generation, library.find("b")) == (1, None)
+        assert library.get("a") == new_article("a").article
+    library.put([new_article("b")])
+    assert library.generation == 2
+
+
+def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    library = new_library(tmp_path)
+    with another_writer(tmp_path) as connection:
+        timer = threading.Timer(0.3, connection.execute, ["COMMIT"])
+        timer.start()
+        library.put([new_article("b")])
+        timer.join()
+    assert library.generation == 100
+    assert library.find("b") is not None
+
+
+def test_a_write_that_was_stopped_midway_is_not_there(tmp_path: Path) -> None:
+    new_library(tmp_path, new_article("a"))
+    with another_writer(tmp_path) as connection:
+        connection.execute("DELETE FROM articles")
+    again = Library(tmp_path)
+    assert (again.generation, again.counts()) == (1, (1, 2))
+
+
+def test_threads_share_a_library(tmp_path: Path) -> None:
+    library = new_library(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: library.put([new_article(f"a{n}", seed=n)]), range(12)))
+        counts = set(pool.map(lambda _: library.counts(), range(4)))
+    assert (library.generation, counts) == (12, {(12, 24)})
+
+
+def test_two_that_create_the_same_library_at_once_agree(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        libraries = list(pool.map(lambda _: new_library(tmp_path / "new"), range(4)))
+    libraries[0].put([new_article("a")])
+    assert [library.counts() for library in libraries] == [(1, 2)] * 4

@@ -1,0 +1,125 @@
+"""Retrieval: filters act inside the search, and what the Library no longer holds is never returned."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+import tantivy
+
+from api.settings import Settings
+from api.wiring import Archive, open_archive
+from index.articles import make_article
+from index.library import Filters
+from index.retriever import DEPTH, HybridRetriever, RetrievedPassage, fuse
+from tests.conftest import IDLIB, SUEZ, add
+
+
+def ids(found: list[RetrievedPassage]) -> list[str]:
+    return [result.passage.article_id for result in found]
+
+
+@pytest.mark.parametrize(
+    ("question", "article_id"),
+    [
+        ("How many soldiers were killed in Idlib?", "idlib"),
+        ("Where did Erdogan call a meeting?", "idlib"),
+        ("Which vessel blocked the waterway?", "suez"),
+        ("How long is the Ever Given?", "suez"),
+    ],
+)
+def test_the_passage_that_tells_is_first(archive: Archive, question: str, article_id: str) -> None:
+    best = archive.retriever.retrieve(question, 1)[0]
+    article = archive.library.get(article_id)
+    assert best.passage.article_id == article_id
+    assert best.passage.text == best.passage.span.of(article.text)
+    assert best.passage.title == article.title
+
+
+def test_scores_are_those_of_both_indexes_fused(archive: Archive) -> None:
+    add(archive, make_article(article_id="bread", text="Bread rose in price on Friday."))
+    question = "Which ship blocked the canal on Tuesday?"
+    vector = archive.embedder.embed_question(question)
+    changes = archive.library.changes_since(0)
+    cosines = list(zip(changes.added.tolist(), (changes.vectors @ vector).tolist(), strict=True))
+    wanted = dict(fuse([cosines, archive.derived.lexical.search(question, DEPTH)], [0.5, 0.5]))
+    found = archive.retriever.retrieve(question, 10)
+    assert {result.passage.key: result.retrieval_score for result in found} == pytest.approx(wanted, abs=1e-5)
+    scores = [result.retrieval_score for result in found]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == 1.0
+
+
+@pytest.mark.parametrize(("weight", "name"), [(0.0, "lexical"), (1.0, "dense")])
+def test_a_weight_of_nought_or_one_is_one_index_alone(archive: Archive, weight: float, name: str) -> None:
+    add(archive, *(make_article(article_id=f"n{n}", text=f"Note {n}: the canal, " * (n + 1)) for n in range(4)))
+    retriever = HybridRetriever(archive.library, archive.derived, archive.embedder, dense_weight=weight)
+    vector = archive.embedder.embed_question("the canal")
+    alone = dict(zip(("dense", "lexical"), archive.derived.search("the canal", vector, DEPTH, None), strict=True))[name]
+    assert [result.passage.key for result in retriever.retrieve("the canal", 3)] == [key for key, _ in alone[:3]]
+
+
+def test_k_asked_is_k_given_within_a_filter_that_little_passes(settings: Settings) -> None:
+    archive = open_archive(settings, create=True)
+    decoys = [
+        make_article(article_id=f"a{n}", source="A", text=f"The ship blocked the Suez canal, report {n}.")
+        for n in range(DEPTH + 10)
+    ]
+    wanted = [
+        make_article(article_id=f"b{n}", source="B", published=f"2020-01-0{n + 1}", text=f"Bread costs {n} euros.")
+        for n in range(5)
+    ]
+    add(archive, *decoys, *wanted)
+    question = "Which ship blocked the Suez canal?"
+    assert set(ids(archive.retriever.retrieve(question, 5))) <= {article.article_id for article in decoys}
+    assert sorted(ids(archive.retriever.retrieve(question, 5, Filters(source="B")))) == [f"b{n}" for n in range(5)]
+    assert sorted(ids(archive.retriever.retrieve(question, 2, Filters(after=date(2020, 1, 4))))) == ["b3", "b4"]
+    assert archive.retriever.retrieve(question, 5, Filters(source="C")) == []
+    assert len(archive.retriever.retrieve(question, DEPTH + 8)) == DEPTH + 8
+    assert len(archive.retriever.retrieve(question, 1000)) == len(decoys) + len(wanted)
+    assert archive.retriever.retrieve(question, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        (Filters(before=date(2021, 1, 1)), {"idlib"}),
+        (Filters(after=date(2021, 1, 1)), {"suez"}),
+        (Filters(source="The Test"), {"idlib", "suez"}),
+        (Filters(source="Other"), set()),
+    ],
+)
+def test_filters_hold_for_every_result(archive: Archive, filters: Filters, wanted: set[str]) -> None:
+    assert set(ids(archive.retriever.retrieve("soldiers and ships", 10, filters))) == wanted
+
+
+def test_a_removed_article_is_not_returned_even_by_an_index_that_is_behind(archive: Archive) -> None:
+    key = archive.library.article_passages("suez")[0].key
+    writer = tantivy.Index.open(str(archive.library.folder / "lexical")).writer(heap_size=32_000_000, num_threads=1)
+    archive.library.remove("suez")
+    assert ids(archive.retriever.retrieve("Suez Canal container ship", 5)) == ["idlib"]
+    assert key in [found for found, _ in archive.derived.lexical.search("Suez", 5)], "the index was to be behind"
+    writer.rollback()
+
+
+def test_a_replaced_article_is_found_by_its_new_words_at_once(archive: Archive) -> None:
+    list(archive.intake().take_in([replace(SUEZ, text="The tanker Solitaire sank off Genoa.")]))
+    found = archive.retriever.retrieve("tanker Solitaire", 5)
+    assert found[0].passage.text == "The tanker Solitaire sank off Genoa."
+    assert sorted(ids(found)) == ["idlib", "suez"]
+
+
+def test_an_empty_library_has_no_results(settings: Settings) -> None:
+    assert open_archive(settings, create=True).retriever.retrieve("Who?", 5) == []
+
+
+@pytest.mark.parametrize("question", ["", "?!", "東京 👩‍👩‍👧", "a " * 3000, 'title:( +- [x TO y] ^~*\\ " AND'])
+def test_any_question_has_results_by_nearness_alone(archive: Archive, question: str) -> None:
+    found = archive.retriever.retrieve(question, 10)
+    assert sorted(ids(found)) == ["idlib", "suez"]
+    assert np.isfinite([result.retrieval_score for result in found]).all()
+
+
+def test_the_same_question_gives_the_same_results(archive: Archive) -> None:
+    assert IDLIB.article_id in ids(archive.retriever.retrieve("Idlib", 5))
+    assert archive.retriever.retrieve("Idlib", 5) == archive.retriever.retrieve("Idlib", 5)
