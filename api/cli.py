@@ -26,7 +26,7 @@ from index.articles import Article, find_files, read_file
 from index.check import faults
 from index.errors import ArticleError, QuestionError, QuothError
 from index.intake import Intake, TakenIn
-from index.library import Filters
+from index.records import Filters
 from qa.pipeline import PASSAGES_READ, checked_question
 
 FAILED, WRONG_USAGE, NO_ANSWER = 1, 2, 3

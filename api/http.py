@@ -25,7 +25,7 @@ from api.wiring import Archive
 from index.articles import make_article
 from index.errors import CitationError, InputError, LibraryBusyError, NotFoundError, QuothError
 from index.intake import Status
-from index.library import Filters
+from index.records import Filters
 from qa.pipeline import Pipeline, checked_question
 
 MAX_REQUEST_BYTES = 2_000_000

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from index.articles import Article
 from index.intake import Status
-from index.library import ArticleSummary
+from index.records import ArticleSummary
 from index.retriever import RetrievedPassage
 from qa.citation import Citation
 from qa.pipeline import MAX_QUESTION_CHARS, PASSAGES_READ, Answer, Reply

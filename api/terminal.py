@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from index.library import ArticleSummary
+from index.records import ArticleSummary
 from index.retriever import RetrievedPassage
 from qa.citation import Citation
 from qa.pipeline import Answer, Reply

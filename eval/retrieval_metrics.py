@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from eval.datasets import Question
-from index.library import StoredPassage
+from index.records import StoredPassage
 
 
 def success_at(k: int, gold_flags: Sequence[bool]) -> float:

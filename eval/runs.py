@@ -18,7 +18,8 @@ import numpy as np
 from eval.datasets import Question
 from eval.retrieval_metrics import is_gold
 from index.errors import DatasetError
-from index.library import Filters, Library, StoredPassage
+from index.library import Library
+from index.records import Filters, StoredPassage
 from index.retriever import RetrievedPassage
 from qa.pipeline import Pipeline, Prediction
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from index.errors import LibraryBusyError
 from index.lexical import LexicalIndex, PassageWords
-from index.library import Changes, Library
+from index.library import Library
+from index.records import Changes
 from index.vectors import DamagedIndexError, DenseIndex
 
 Ranking = list[tuple[int, float]]

@@ -8,8 +8,9 @@ import numpy as np
 
 from index.articles import Article
 from index.embedder import Embedder
-from index.library import Library, NewArticle, VectorSpace
+from index.library import Library
 from index.passages import CharSpan, Cl100kCounter, Limit, Splitter
+from index.records import NewArticle, VectorSpace
 
 PASSAGE_TOKENS = 200
 OVERLAP_TOKENS = 40

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from index.derived import DerivedIndexes
 from index.embedder import Embedder
-from index.library import Filters, Library, StoredPassage
+from index.library import Library
+from index.records import Filters, StoredPassage
 
 DEPTH = 50
 """Passages taken from each index before fusion."""

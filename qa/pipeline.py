@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from index.errors import CitationError, QuestionError
-from index.library import Filters, Library
+from index.library import Library
+from index.records import Filters
 from index.retriever import RetrievedPassage, Retriever
 from qa.candidates import candidates
 from qa.citation import Citation, cite

@@ -25,7 +25,7 @@ from api.settings import Settings
 from api.wiring import Archive, open_archive
 from eval.answer_metrics import best_over_golds, f1
 from eval.datasets import Question, read_dataset
-from index.library import Filters
+from index.records import Filters
 from qa.candidates import Candidate, candidates
 from qa.confidence import Confidence
 from qa.pipeline import PASSAGES_READ

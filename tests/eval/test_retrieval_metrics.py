@@ -2,8 +2,8 @@ import pytest
 
 from eval.datasets import Question
 from eval.retrieval_metrics import is_gold, success_at
-from index.library import StoredPassage
 from index.passages import CharSpan
+from index.records import StoredPassage
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from eval.runs import (
 from eval.scores import squad_predictions
 from index.articles import make_article
 from index.errors import DatasetError, QuestionError
-from index.library import Filters
+from index.records import Filters
 from qa.confidence import load_confidence
 from qa.pipeline import Pipeline
 from qa.reader import Reader

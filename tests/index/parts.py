@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from index.articles import Article, make_article
+from index.database import FILE_NAME
 from index.derived import DerivedIndexes
-from index.library import FILE_NAME, Library, NewArticle, VectorSpace
+from index.library import Library
 from index.passages import CharSpan
+from index.records import NewArticle, VectorSpace
 
 DIMENSION = 8
 SPACE = VectorSpace(embedder_sha256="5" * 64, dimension=DIMENSION)

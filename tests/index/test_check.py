@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from index.check import faults
+from index.database import FILE_NAME
 from index.derived import DerivedIndexes
-from index.library import FILE_NAME, Library
+from index.library import Library
 from index.vectors import DenseIndex
 from tests.index.parts import DIMENSION, damage, flip_byte, new_article, new_library, unit_vectors
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from index.database import FILE_NAME
 from index.derived import DerivedIndexes
-from index.library import FILE_NAME, Library
+from index.library import Library
 from index.vectors import DenseIndex
 from tests.index.parts import DIMENSION, agree, damage, flip_byte, new_article, new_library
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from index.library import Filters
+from index.records import Filters
 from tests.index.parts import keys_of, new_article, new_library
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from index.database import FILE_NAME
 from index.errors import LibraryBusyError, LibraryError
-from index.library import FILE_NAME, Library
+from index.library import Library
 from tests.index.parts import SPACE, damage, flip_byte, new_article, new_library
 
 
@@ -87,7 +88,7 @@ def test_a_damaged_first_page_is_refused(tmp_path: Path) -> None:
 
 def test_a_writer_that_waits_in_vain_is_told_to_try_again(tmp_path: Path) -> None:
     library = new_library(tmp_path, new_article("a"))
-    library._connection().execute("PRAGMA busy_timeout = 50")  # seconds are too long for a test
+    library._database.connection().execute("PRAGMA busy_timeout = 50")  # seconds are too long for a test
     with another_writer(tmp_path):
         with pytest.raises(LibraryBusyError, match=f"{tmp_path}: another process is writing; try again"):
             library.put([new_article("b")])

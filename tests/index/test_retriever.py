@@ -10,7 +10,7 @@ import tantivy
 from api.settings import Settings
 from api.wiring import Archive, open_archive
 from index.articles import make_article
-from index.library import Filters
+from index.records import Filters
 from index.retriever import DEPTH, HybridRetriever, RetrievedPassage, fuse
 from tests.conftest import IDLIB, SUEZ, add
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.library import StoredPassage
 from index.passages import CharSpan
+from index.records import StoredPassage
 from index.retriever import RetrievedPassage
 from qa.candidates import Candidate, candidates, merge, tidy_span
 from qa.reader import ReadSpan

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from api.wiring import Archive
 from index.articles import make_article
+from index.database import FILE_NAME
 from index.errors import CitationError
-from index.library import FILE_NAME, Library
+from index.library import Library
 from index.passages import CharSpan
 from qa.citation import Citation, cite, sentence_around
 from tests.conftest import IDLIB, SUEZ, add

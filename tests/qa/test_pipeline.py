@@ -8,9 +8,11 @@ import pytest
 from api.settings import Settings
 from api.wiring import Archive, open_archive, open_pipeline
 from index.articles import Article, make_article
+from index.database import FILE_NAME
 from index.errors import CitationError, QuestionError
-from index.library import FILE_NAME, Filters, Library
+from index.library import Library
 from index.passages import CharSpan
+from index.records import Filters
 from qa.candidates import Candidate
 from qa.confidence import ScoredCandidate, load_confidence
 from qa.pipeline import (
