@@ -8,11 +8,14 @@ RUN ?= runs/reader
 
 export HF_HUB_OFFLINE := 1
 
+.DELETE_ON_ERROR:
 .PHONY: install demo test check eval reader clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Quoth needs Python 3.11 or newer with venv: make PYTHON=python3.11 (Debian: apt install python3-venv)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
@@ -37,7 +40,7 @@ eval: install  ## score the seeds
 	$(BIN)/quoth --library $(DEMO) add seeds/articles
 	$(BIN)/quoth --library $(DEMO) eval run seeds/questions.jsonl --out runs/seeds
 
-reader: $(RUN)/reader.onnx  ## reproduce the shipped reader: make reader TRAIN=path/to/train-v1.1.json.gz
+reader: $(RUN)/confidence.json  ## reproduce the shipped reader: make reader TRAIN=path/to/train-v1.1.json.gz
 
 $(RUN)/negatives.npy: | install
 	mkdir -p $(RUN)
@@ -48,11 +51,14 @@ $(RUN)/weights.pt: $(RUN)/negatives.npy
 
 $(RUN)/reader.onnx: $(RUN)/weights.pt
 	$(BIN)/python -m training.export $(RUN)/weights.pt $(RUN)
+
+$(RUN)/confidence.json: $(RUN)/reader.onnx
 	$(BIN)/python -m training.validate $(TRAIN) $(RUN)
 	$(BIN)/python -m training.confidence $(TRAIN) $(RUN)
+	@echo "To ship it: cp $(RUN)/reader.onnx $(RUN)/tokenizer.json $(RUN)/confidence.json qa/weights/"
 
 # Large blocks stay with the process instead of going back to the system at every step: 0.57 s a step instead of 0.85.
 TUNABLES := glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1
 
 clean:
-	rm -rf $(VENV) $(DEMO) runs
+	rm -rf $(VENV) $(DEMO) runs/seeds

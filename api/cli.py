@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -72,19 +73,21 @@ def add(
     as_json: _Json = False,
 ) -> None:
     """Take in articles. A changed file replaces its article; one bad file never stops the rest."""
-    files = find_files(paths)
+    files, errors = find_files(paths)
+    _say_skipped(Console(stderr=True), "", [str(error) for error in errors])
     archive = open_archive(context.obj, create=True)
-    taken_in, errors = _take_in(archive.intake(), files)
+    taken_in, more_errors = _take_in(archive.intake(), files)
+    failed = [*map(str, errors), *more_errors]
     archive.derived.refresh()
     by_status = {
         status: [t.article_id for t in taken_in if t.status == status] for status in ("added", "replaced", "unchanged")
     }
     if as_json:
-        _print_json({**by_status, "failed": errors})
+        _print_json({**by_status, "failed": failed})
     else:
         counts = ", ".join(f"{len(ids)} {status}" for status, ids in by_status.items())
-        typer.echo(f"{counts}, {len(errors)} failed; the Library is {archive.library.folder}")
-    if errors:
+        typer.echo(f"{counts}, {len(failed)} failed; the Library is {archive.library.folder}")
+    if failed or not files:
         raise typer.Exit(FAILED)
 
 
@@ -209,6 +212,8 @@ def main() -> None:
         _fail(error, WRONG_USAGE)
     except QuothError as error:
         _fail(error, FAILED)
+    except (OSError, UnicodeError, sqlite3.Error) as error:
+        _fail(error, FAILED)
     except ValidationError as error:
         problems = "; ".join(f"QUOTH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         _fail(problems, WRONG_USAGE)
@@ -227,7 +232,7 @@ def _take_in(intake: Intake, files: list[Path]) -> tuple[list[TakenIn], list[str
                     errors.append(str(read))
                 else:
                     yield read
-            _say_skipped(console, file, errors[n_before:])
+            _say_skipped(console, str(file), errors[n_before:])
             progress.advance(task)
 
     columns = (TextColumn("Adding"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
@@ -236,13 +241,11 @@ def _take_in(intake: Intake, files: list[Path]) -> tuple[list[TakenIn], list[str
         return list(intake.take_in(good_articles())), errors
 
 
-def _say_skipped(console: Console, file: Path, errors: list[str]) -> None:
+def _say_skipped(console: Console, file: str, errors: list[str]) -> None:
     for error in errors[:_ERRORS_SHOWN]:
         console.print(f"[red]skipped:[/red] {escape(error)}", soft_wrap=True)
     if len(errors) > _ERRORS_SHOWN:
-        console.print(
-            f"[red]skipped:[/red] {escape(str(file))}: and {len(errors) - _ERRORS_SHOWN} more", soft_wrap=True
-        )
+        console.print(f"[red]skipped:[/red] {escape(file)}: and {len(errors) - _ERRORS_SHOWN} more", soft_wrap=True)
 
 
 def _filters(before: datetime | None, after: datetime | None, source: str | None) -> Filters:
@@ -250,7 +253,7 @@ def _filters(before: datetime | None, after: datetime | None, source: str | None
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)
 
 
 def _print_document(document: BaseModel) -> None:
@@ -262,5 +265,5 @@ def _print_json(document: dict[str, object]) -> None:
 
 
 def _fail(error: object, code: int) -> None:
-    Console(stderr=True).print(f"[red]quoth:[/red] {escape(str(error))}", soft_wrap=True)
+    Console(stderr=True, emoji=False).print(f"[red]quoth:[/red] {escape(str(error))}", soft_wrap=True)
     sys.exit(code)

@@ -1,5 +1,6 @@
 """`quoth eval ...`: score answers offline."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,17 @@ from api.settings import Settings
 from api.wiring import MODEL_FILES, Archive, open_archive
 from eval.datasets import Dataset, read_dataset
 from eval.report import report
-from eval.runs import OracleRetriever, file_sha256, read_predictions, run, sample, write_json, write_run_facts
+from eval.runs import (
+    OracleRetriever,
+    check_archive,
+    file_sha256,
+    read_predictions,
+    run,
+    run_threshold,
+    sample,
+    write_json,
+    write_run_facts,
+)
 from eval.scores import COLUMNS, Estimate, Scores, score, scores_document, squad_predictions
 from index.intake import OVERLAP_TOKENS, PASSAGE_TOKENS
 from index.retriever import Retriever
@@ -56,6 +67,7 @@ def run_command(
     dataset = read_dataset(dataset_file)
     questions = sample(dataset.questions, limit, seed)
     archive = _archive(dataset, dataset_file, settings)
+    check_archive(questions, archive.library)
     retriever: Retriever = OracleRetriever(archive.library, questions) if oracle else archive.retriever
     pipeline = Pipeline(archive.library, retriever, Reader(threads=settings.threads), load_confidence())
     threshold = pipeline.min_confidence if min_confidence is None else min_confidence
@@ -63,24 +75,25 @@ def run_command(
         task = progress.add_task("Asking", total=len(questions))
         run(questions, pipeline, out, k=passages, on_progress=lambda: progress.advance(task))
     facts = {"oracle": oracle, "limit": limit, "seed": seed, "passages": passages, "min_confidence": threshold}
-    write_run_facts(out, settings=facts, model_files=MODEL_FILES, dataset=dataset_file)
+    write_run_facts(out, settings=facts, embedder=archive.embedder.info, model_files=MODEL_FILES, dataset=dataset_file)
     _score(out, threshold)
 
 
 @commands.command("score")
 def score_command(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Another threshold.")] = None,
+    min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the run's own.")] = None,
 ) -> None:
     """Score a finished run again, without running a model."""
-    _score(run_folder, load_confidence().min_confidence if min_confidence is None else min_confidence)
+    _score(run_folder, run_threshold(run_folder) if min_confidence is None else min_confidence)
 
 
 def _archive(dataset: Dataset, dataset_file: Path, settings: Settings) -> Archive:
     """The Library, or the archive that the dataset brings: built once and kept in the cache."""
     if dataset.articles is None:
         return open_archive(settings)
-    name = f"{file_sha256(dataset_file)[:16]}-{PASSAGE_TOKENS}-{OVERLAP_TOKENS}"
+    embedder = hashlib.sha256(settings.embedder.encode()).hexdigest()[:8]
+    name = f"{file_sha256(dataset_file)[:16]}-{embedder}-{PASSAGE_TOKENS}-{OVERLAP_TOKENS}"
     archive = open_archive(settings.model_copy(update={"library": settings.cache / "eval" / name}), create=True)
     with _progress() as progress:
         task = progress.add_task("Building the archive", total=len(dataset.articles))
@@ -101,7 +114,7 @@ def _score(run_folder: Path, min_confidence: float) -> None:
     write_json(run_folder / "scores.json", scores_document(scores))
     write_json(run_folder / "squad_predictions.json", squad_predictions(predicted, min_confidence))
     (run_folder / "report.html").write_text(report(run_folder.name, predicted, scores), encoding="utf-8")
-    console = Console()
+    console = Console(emoji=False)
     for title, groups in scores.groups():
         console.print(_table(title, groups))
     console.print(f"[dim]% with 95 % bootstrap intervals; answered at confidence >= {min_confidence:.3f}[/dim]")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +31,7 @@ from qa.pipeline import Pipeline, checked_question
 
 MAX_REQUEST_BYTES = 2_000_000
 """The longest request: an article of this size has some 300,000 words."""
+_MAX_OFFSET = 2**63 - 1
 _STATUS: tuple[tuple[type[QuothError], int], ...] = (
     (NotFoundError, 404),
     (InputError, 422),
@@ -41,6 +43,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorDocument, "description": "No article has that id"},
     409: {"model": ErrorDocument, "description": "An article changed while the question was answered; ask again"},
     413: {"model": ErrorDocument, "description": "The request is too large"},
+    422: {"model": ErrorDocument, "description": "The request names a field that is wrong, and says why"},
     503: {"model": ErrorDocument, "description": "Another process is writing; try again"},
 }
 
@@ -64,6 +67,7 @@ def build_app(service: Service, version: str) -> FastAPI:
     )
     app.add_middleware(LimitRequestSize, max_bytes=MAX_REQUEST_BYTES)
     app.add_exception_handler(QuothError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_bad_request)
     _add_questions(app, service)
     _add_articles(app, service)
     _add_health(app, service)
@@ -71,7 +75,7 @@ def build_app(service: Service, version: str) -> FastAPI:
 
 
 def _add_questions(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/ask", responses={status: _ERRORS[status] for status in (409, 413)}, summary="Ask a question")
+    @app.post("/v1/ask", responses={status: _ERRORS[status] for status in (409, 413, 422)}, summary="Ask a question")
     def ask(request: AskRequest) -> AskDocument:
         """The cited answer, or null where the archive holds none."""
         reply = service.pipeline.ask(
@@ -79,7 +83,7 @@ def _add_questions(app: FastAPI, service: Service) -> None:
         )
         return AskDocument.of(reply)
 
-    @app.post("/v1/search", responses={413: _ERRORS[413]}, summary="Search passages")
+    @app.post("/v1/search", responses={status: _ERRORS[status] for status in (413, 422)}, summary="Search passages")
     def search(request: SearchRequest) -> SearchDocument:
         """Passages for a question, best first."""
         question = checked_question(request.question)
@@ -90,9 +94,9 @@ def _add_questions(app: FastAPI, service: Service) -> None:
 def _add_articles(app: FastAPI, service: Service) -> None:
     library, intake = service.archive.library, service.archive.intake()
 
-    @app.get("/v1/articles", summary="List articles")
+    @app.get("/v1/articles", responses={422: _ERRORS[422]}, summary="List articles")
     def list_articles(
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100, offset: Annotated[int, Query(ge=0)] = 0
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100, offset: Annotated[int, Query(ge=0, le=_MAX_OFFSET)] = 0
     ) -> ArticlesDocument:
         """Newest first."""
         page = [SummaryDocument.of(summary) for summary in library.articles(limit=limit, offset=offset)]
@@ -105,7 +109,7 @@ def _add_articles(app: FastAPI, service: Service) -> None:
 
     @app.put(
         "/v1/articles/{article_id:path}",
-        responses={status: _ERRORS[status] for status in (413, 503)},
+        responses={status: _ERRORS[status] for status in (413, 422, 503)},
         summary="Add or replace an article",
     )
     def put_article(article_id: str, fields: ArticleFields, response: Response) -> StoredDocument:
@@ -147,6 +151,13 @@ def _on_error(_: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     headers = {"Retry-After": "1"} if status == 503 else None
     return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)
+
+
+def _on_bad_request(_: Request, error: Exception) -> JSONResponse:
+    """Names each field; the value is not echoed, for not every value can be written as JSON."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (for the type checker: registered for nothing else)
+    problems = [f"{'.'.join(str(part) for part in found['loc'][1:])}: {found['msg']}" for found in error.errors()]
+    return JSONResponse({"detail": "; ".join(problems)}, status_code=422)
 
 
 class LimitRequestSize:

@@ -13,7 +13,7 @@ from qa.confidence import load_confidence
 from qa.pipeline import Pipeline
 from qa.reader import WEIGHTS, Reader
 
-MODEL_FILES = (WEIGHTS / "reader.onnx", WEIGHTS / "confidence.json")
+MODEL_FILES = tuple(WEIGHTS / name for name in ("reader.onnx", "tokenizer.json", "confidence.json"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,10 @@ def measure(command: list[str]) -> tuple[float, float]:
     """Seconds and megabytes of one run."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 3):  # 3: asked and refused, which takes as long
+        raise SystemExit(f"{command} failed with exit code {process.returncode}")
     return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 

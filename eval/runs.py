@@ -17,11 +17,12 @@ import numpy as np
 
 from eval.datasets import Question
 from eval.retrieval_metrics import is_gold
-from index.errors import DatasetError
+from index.embedder import EmbedderInfo
+from index.errors import DatasetError, QuestionError
 from index.library import Library
 from index.records import Filters, StoredPassage
 from index.retriever import RetrievedPassage
-from qa.pipeline import Pipeline, Prediction
+from qa.pipeline import Pipeline, Prediction, checked_question
 
 _PACKAGES = ("quoth", "faiss-cpu", "numpy", "onnxruntime", "sentencex", "tantivy", "tiktoken", "tokenizers")
 
@@ -77,6 +78,11 @@ def run(
     questions: Sequence[Question], pipeline: Pipeline, out_dir: Path, *, k: int, on_progress: Callable[[], None]
 ) -> None:
     """Predict every question and write `predictions.jsonl` and `timings.jsonl`; nothing half-written stays."""
+    for question in questions:
+        try:
+            checked_question(question.question)
+        except QuestionError as error:
+            raise DatasetError(f"question {question.question_id!r}: {error}") from error
     out_dir.mkdir(parents=True, exist_ok=True)
     partial, timings = out_dir / ".predictions.jsonl", out_dir / "timings.jsonl"
     partial_timings = out_dir / ".timings.jsonl"
@@ -95,6 +101,34 @@ def run(
     finally:
         partial.unlink(missing_ok=True)
         partial_timings.unlink(missing_ok=True)
+
+
+def check_archive(questions: Sequence[Question], library: Library) -> None:
+    """Refuse to score against an archive that lacks gold articles: the numbers would say nothing.
+
+    Raises:
+        DatasetError: a gold article is not in the Library.
+    """
+    held = {summary.article_id for summary in library.articles()}
+    missing = {article_id for question in questions for article_id in question.article_ids} - held
+    if missing:
+        raise DatasetError(
+            f"{len(missing)} gold articles are not in the Library {library.folder}, {min(missing)!r} for one;"
+            " name the right one with --library"
+        )
+
+
+def run_threshold(out_dir: Path) -> float:
+    """The threshold that a run was made with, from its `run.json`.
+
+    Raises:
+        DatasetError: the folder holds no finished run.
+    """
+    file = out_dir / "run.json"
+    try:
+        return float(json.loads(file.read_text(encoding="utf-8"))["settings"]["min_confidence"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{out_dir}: no finished run here (run.json: {error!r})") from error
 
 
 def read_predictions(out_dir: Path) -> Iterator[PredictedQuestion]:
@@ -132,10 +166,13 @@ def _predicted(record: dict[str, Any]) -> PredictedQuestion:
     )
 
 
-def write_run_facts(out_dir: Path, *, settings: dict[str, Any], model_files: Sequence[Path], dataset: Path) -> None:
+def write_run_facts(
+    out_dir: Path, *, settings: dict[str, Any], embedder: EmbedderInfo, model_files: Sequence[Path], dataset: Path
+) -> None:
     """`run.json`: versions, hashes of models and data, settings and machine."""
     facts = {
         "settings": settings,
+        "embedder": asdict(embedder),
         "dataset": {"name": dataset.name, "sha256": file_sha256(dataset)},
         "models": {file.name: file_sha256(file) for file in model_files},
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},

@@ -77,30 +77,32 @@ def make_article(
     )
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The article files among and below `paths`, sorted; hidden files and folders below a folder are left out.
+def find_files(paths: Iterable[Path]) -> tuple[list[Path], list[ArticleError]]:
+    """The article files among and below `paths`, sorted, and an error for each path that cannot be one.
 
-    Raises:
-        ArticleError: a path does not exist, or is a file of another kind.
+    Below a folder, hidden files and folders and files of other kinds are left out.
     """
     found: set[Path] = set()
+    errors = []
     for path in paths:
         if path.is_dir():
-            found.update(file for file in path.rglob("*") if file.suffix in SUFFIXES and _is_visible(file, path))
+            found.update(file for file in path.rglob("*") if _has_suffix(file) and _is_visible(file, path))
         elif not path.exists():
-            raise ArticleError(f"{path}: no such file or folder")
-        elif path.suffix not in SUFFIXES:
-            raise ArticleError(f"{path}: articles are read from {', '.join(SUFFIXES)} files and folders of them")
+            errors.append(ArticleError(f"{path}: no such file or folder"))
+        elif not _has_suffix(path):
+            errors.append(
+                ArticleError(f"{path}: articles are read from {', '.join(SUFFIXES)} files and folders of them")
+            )
         else:
             found.add(path)
-    return sorted(found)
+    return sorted(found), errors
 
 
 def read_file(path: Path) -> Iterator[Article | ArticleError]:
     """Each article of a file, or, in its place, the error that kept it out; nothing is raised."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".jsonl":
+        if path.suffix.lower() == ".jsonl":
             yield from _read_json_lines(path, text)
         else:
             yield _read_document(path, text)
@@ -118,14 +120,17 @@ def path_id(path: Path) -> str:
     return f"{stem}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:10]}"
 
 
+def _has_suffix(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES
+
+
 def _is_visible(file: Path, root: Path) -> bool:
     return file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
 def _read_document(path: Path, text: str) -> Article:
     fields: dict[str, Any] = {}
-    text = text.replace("\r\n", "\n")
-    match = _FRONT_MATTER.match(text) if path.suffix == ".md" else None
+    match = _FRONT_MATTER.match(text) if path.suffix.lower() == ".md" else None
     if match:
         fields = _front_matter(match[1])
         text = text[match.end() :].lstrip("\n")

@@ -33,8 +33,9 @@ def faults(library: Library) -> Iterator[str]:
 
 
 def _article_faults(library: Library, article_id: str) -> Iterator[str]:
-    article = library.get(article_id)
-    if article.sha256 != library.stored_sha256(article_id):
+    stored = library.get_stored(article_id)
+    article = stored.article
+    if not stored.is_intact:
         yield f"article {article_id!r}: its text is not the one that was stored (the hash differs)"
     covered = 0
     for passage in library.article_passages(article_id):

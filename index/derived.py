@@ -2,9 +2,12 @@
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from index.errors import LibraryBusyError
@@ -16,6 +19,7 @@ from index.vectors import DamagedIndexError, DenseIndex
 Ranking = list[tuple[int, float]]
 """Passage keys with their scores, best first."""
 _log = logging.getLogger(__name__)
+_WAIT_S = 60
 
 
 class DerivedIndexes:
@@ -26,12 +30,29 @@ class DerivedIndexes:
     """
 
     def __init__(self, library: Library) -> None:
-        """Open both and bring them up to date; what is missing or damaged is rebuilt, with a warning that says so."""
+        """Open both and bring them up to date; what is missing or damaged is rebuilt, with a warning that says so.
+
+        Raises:
+            LibraryBusyError: another process has been writing them for longer than is waited.
+            LibraryError: they cannot be written.
+        """
         self._library = library
-        self._lock = threading.Lock()
-        self.dense = self._open_dense()
-        self.lexical = self._open_lexical()
-        self.refresh()
+        self._lock = threading.RLock()
+        # One process at a time loads, repairs or updates: what looks damaged may be half of another's work.
+        self._processes = FileLock(library.folder / ".indexes.lock", timeout=_WAIT_S)
+        with self._alone():
+            self.dense = self._open_dense()
+            self.lexical = self._open_lexical()
+            self._catch_up()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            with self._lock, self._processes:
+                yield
+        except Timeout as error:
+            folder = self._library.folder
+            raise LibraryBusyError(f"{folder}: another process is writing the indexes; try again") from error
 
     @property
     def _dense_folder(self) -> Path:
@@ -46,9 +67,12 @@ class DerivedIndexes:
         now = self._library.generation
         if self.dense.generation == now and self.lexical.generation == now:
             return
-        with self._lock:
-            self._refresh_dense()
-            self._refresh_lexical()
+        with self._alone():
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        self._refresh_dense()
+        self._refresh_lexical()
 
     def search(
         self, question: str, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None
@@ -102,13 +126,9 @@ class DerivedIndexes:
         changes = self._library.changes_since(self.lexical.generation)
         if changes.generation == self.lexical.generation:
             return
-        try:
-            self.lexical.update(
-                removed=[int(key) for key in changes.removed], added=self._words(changes), generation=changes.generation
-            )
-        except LibraryBusyError as error:
-            # Another process is writing the same words right now: its result is seen at the next refresh.
-            _log.info("%s", error)
+        self.lexical.update(
+            removed=[int(key) for key in changes.removed], added=self._words(changes), generation=changes.generation
+        )
 
     def _words(self, changes: Changes) -> list[PassageWords]:
         """What the lexical index needs of the passages added, less those that were removed meanwhile."""

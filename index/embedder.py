@@ -38,7 +38,7 @@ class Embedder:
         """Open an exported model.
 
         Args:
-            folder: what `index.export.export_embedder` returned.
+            folder: what `index.export.exported_embedder` returned.
             threads: for one computation; 0 takes every core.
 
         Raises:

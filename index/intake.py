@@ -63,7 +63,7 @@ class Intake:
     def take_in(self, articles: Iterable[Article]) -> Iterator[TakenIn]:
         """Store each article and say what was done, once it is safe; what is already stored unchanged is not embedded.
 
-        Memory holds one batch, however many articles come.
+        Memory holds one batch of articles, however many come.
         """
         batch: list[tuple[Article, list[CharSpan]]] = []
         for article in articles:

@@ -10,11 +10,12 @@ from typing import Any
 
 import tantivy
 
-from index.errors import LibraryBusyError
+from index.errors import LibraryError
 from index.vectors import DamagedIndexError, write_synced
 
 _ANALYZER = "words"
 _FORMAT = 1
+_CHECKED = {".idx", ".term", ".store", ".fast", ".fieldnorm", ".pos"}
 _HEAP_BYTES = 32_000_000
 TITLE_WEIGHT = 0.5
 """A title word counts half a body word. On held-out questions 0, 0.25, 0.5 and 1 are within noise (docs/adr/0003); news
@@ -90,12 +91,16 @@ class LexicalIndex:
         passage is removed before it is added.
 
         Raises:
-            LibraryBusyError: another process is updating the index.
+            LibraryError: the index cannot be written; the message says why.
         """
         try:
-            writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-        except ValueError as error:
-            raise LibraryBusyError(f"{self._folder}: the lexical index cannot be written now: {error}") from error
+            self._write(removed, added)
+        except (OSError, ValueError) as error:
+            raise LibraryError(f"{self._folder}: the lexical index cannot be written: {error}") from error
+        self._save_generation(generation)
+
+    def _write(self, removed: Iterable[int], added: Iterable[PassageWords]) -> None:
+        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         for key in removed:
             writer.delete_documents_by_term("passage_key", key)
         for passage in added:
@@ -104,7 +109,6 @@ class LexicalIndex:
         writer.commit()
         writer.wait_merging_threads()
         self._index.reload()
-        self._save_generation(generation)
 
     def search(self, question: str, k: int, allowed: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """The `k` best passages as (key, BM25), best first; only among `allowed` keys if given.
@@ -149,8 +153,11 @@ def _keys(searcher: tantivy.Searcher, hits: Sequence[tuple[Any, tantivy.DocAddre
 
 def _verify(folder: Path) -> None:
     """Compare each file with the CRC-32 in its footer: tantivy itself does not, and panics on some damage."""
+    # Only what has been committed: a writer at work has files of its own that are not finished.
+    segments = json.loads((folder / "meta.json").read_bytes())["segments"]
+    committed = {segment["segment_id"].replace("-", "") for segment in segments}
     for file in folder.glob("*.*"):
-        if file.suffix in {".idx", ".term", ".store", ".fast", ".fieldnorm", ".pos"}:
+        if file.name.split(".")[0] in committed and file.suffix in _CHECKED:
             data = file.read_bytes()
             size = int.from_bytes(data[-8:-4], "little")
             body, footer = data[: -8 - size], data[-8 - size : -8]

@@ -15,7 +15,7 @@ from index.articles import Article
 from index.database import Database, state
 from index.errors import NotFoundError
 from index.passages import CharSpan
-from index.records import ArticleSummary, Changes, Filters, NewArticle, StoredPassage, VectorSpace
+from index.records import ArticleSummary, Changes, Filters, NewArticle, StoredArticle, StoredPassage, VectorSpace
 
 
 class Library:
@@ -71,17 +71,26 @@ class Library:
         Raises:
             NotFoundError: no article has that id.
         """
-        row = (
-            self._database.connection()
-            .execute(
-                "SELECT article_id, text, title, source, url, published FROM articles WHERE article_id = ?",
-                (article_id,),
-            )
-            .fetchone()
+        return self.get_stored(article_id).article
+
+    def get_stored(self, article_id: str) -> StoredArticle:
+        """The article of that id with the hash that was computed when it was stored, read in one moment.
+
+        Raises:
+            NotFoundError: no article has that id.
+        """
+        columns = "article_id, text, title, source, url, published, sha256"
+        found = self._database.connection().execute(
+            f"SELECT {columns} FROM articles WHERE article_id = ?",  # noqa: S608 (constants)
+            (article_id,),
         )
+        row = found.fetchone()
         if row is None:
             raise NotFoundError(f"no article has the id {article_id!r}; `quoth list` shows the ids")
-        return Article(article_id=row[0], text=row[1], title=row[2], source=row[3], url=row[4], published=_date(row[5]))
+        article = Article(
+            article_id=row[0], text=row[1], title=row[2], source=row[3], url=row[4], published=_date(row[5])
+        )
+        return StoredArticle(article=article, sha256=row[6])
 
     def find(self, article_id: str) -> Article | None:
         """The article of that id, or None."""
@@ -89,15 +98,6 @@ class Library:
             return self.get(article_id)
         except NotFoundError:
             return None
-
-    def stored_sha256(self, article_id: str) -> str:
-        """The hash that was computed when the article was stored: `check` compares it with the text."""
-        row = (
-            self._database.connection()
-            .execute("SELECT sha256 FROM articles WHERE article_id = ?", (article_id,))
-            .fetchone()
-        )
-        return str(row[0]) if row else ""
 
     def articles(self, *, limit: int = -1, offset: int = 0) -> list[ArticleSummary]:
         """Summaries, newest first, then by id; undated ones last."""

@@ -29,6 +29,19 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredArticle:
+    """An article as it is now, and the SHA-256 of its text as it was stored."""
+
+    article: Article
+    sha256: str
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the text is still the one that was stored."""
+        return self.article.sha256 == self.sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPassage:
     """A passage as the Library holds it; `text == article.text[span.start:span.end]`."""
 

@@ -34,10 +34,11 @@ def cite(library: Library, article_id: str, span: CharSpan, quote: str) -> Citat
         CitationError: the article is gone, is not as it was stored, or does not hold the quote there.
     """
     try:
-        article = library.get(article_id)
+        stored = library.get_stored(article_id)
     except NotFoundError as error:
         raise CitationError(f"article {article_id!r} was removed while the question was answered") from error
-    if article.sha256 != library.stored_sha256(article_id):
+    article = stored.article
+    if not stored.is_intact:
         raise CitationError(f"article {article_id!r} is not as it was stored (its hash differs); run quoth check")
     if span.of(article.text) != quote:
         raise CitationError(f"article {article_id!r} no longer says {quote!r} at [{span.start}, {span.end})")
@@ -52,7 +53,7 @@ def cite(library: Library, article_id: str, span: CharSpan, quote: str) -> Citat
         quote=quote,
         sentence=sentence,
         sentence_text=sentence.of(article.text),
-        sha256=article.sha256,
+        sha256=stored.sha256,
     )
 
 

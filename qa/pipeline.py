@@ -64,7 +64,7 @@ class Reply:
 
 def decide(prediction: Prediction, min_confidence: float) -> ScoredCandidate | None:
     """The best candidate, or None if its confidence is below the threshold. Pure: no model, no Library."""
-    if not prediction.candidates or prediction.candidates[0].confidence < min_confidence:
+    if not prediction.candidates or not prediction.candidates[0].confidence >= min_confidence:
         return None
     return prediction.candidates[0]
 

@@ -12,7 +12,7 @@ SEEDS = Path(__file__).parent.parent / "seeds"
 
 @pytest.fixture(scope="module")
 def articles() -> dict[str, Article]:
-    read = [article for file in find_files([SEEDS / "articles"]) for article in read_file(file)]
+    read = [article for file in find_files([SEEDS / "articles"])[0] for article in read_file(file)]
     assert all(isinstance(article, Article) for article in read), [r for r in read if not isinstance(r, Article)]
     return {article.article_id: article for article in read if isinstance(article, Article)}
 

@@ -138,10 +138,13 @@ def train(train_file: Path, negatives_file: Path, out_dir: Path, epochs: int = D
     maker = InstanceMaker(builder, paragraphs, pool, title_rate=recipe.title_rate, plain_rate=recipe.plain_rate)
     n_steps = sum(1 for _ in batches(recipe, maker, negatives, skip=0))
     trainer = Trainer(recipe, n_steps)
-    checkpoint = out_dir / "checkpoint.pt"
+    written = json.dumps({**asdict(recipe), "n_steps": n_steps}, indent=2) + "\n"
+    checkpoint, recipe_file = out_dir / "checkpoint.pt", out_dir / "recipe.json"
     if checkpoint.exists():
+        if recipe_file.read_text() != written:
+            raise SystemExit(f"{checkpoint} is of another recipe (see {recipe_file}): name a new folder")
         trainer.load(checkpoint)
-    (out_dir / "recipe.json").write_text(json.dumps({**asdict(recipe), "n_steps": n_steps}, indent=2) + "\n")
+    recipe_file.write_text(written)
     _run(trainer, recipe, maker, batches(recipe, maker, negatives, skip=trainer.step), out_dir)
     _write(trainer.weights(), out_dir / "weights.pt")
 

@@ -116,6 +116,7 @@ def test_one_bad_file_does_not_stop_the_rest(quoth: Quoth, folder: Path) -> None
         (("ask", "  ?  "), 2, "question is empty"),
         (("ask", QUESTION, "--passages", "0"), 2, "--passages"),
         (("add", "nowhere.txt"), 1, "nowhere.txt: no such file"),
+        (("--library", "/proc/nowhere", "list"), 1, "/proc/nowhere"),
         (("frobnicate",), 2, "frobnicate"),
         (("eval", "score", "nowhere"), 1, "nowhere: no finished run"),
     ],

@@ -9,16 +9,19 @@ from api.wiring import Archive
 from eval.datasets import Question
 from eval.runs import (
     OracleRetriever,
+    check_archive,
     file_sha256,
     read_predictions,
     run,
+    run_threshold,
     sample,
     write_json,
     write_run_facts,
 )
 from eval.scores import squad_predictions
 from index.articles import make_article
-from index.errors import DatasetError, QuestionError
+from index.embedder import Embedder
+from index.errors import DatasetError
 from index.records import Filters
 from qa.confidence import load_confidence
 from qa.pipeline import Pipeline
@@ -92,12 +95,21 @@ def test_every_line_can_be_checked_against_the_articles(pipeline: Pipeline, tmp_
 
 
 def test_a_run_that_fails_leaves_nothing_half_written(pipeline: Pipeline, tmp_path: Path) -> None:
-    empty = Question(question_id="empty", question="?", answers=(), article_ids=())
-    with pytest.raises(QuestionError):
-        ran([SOLDIERS, empty], pipeline, tmp_path / "run")
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(QUESTIONS, pipeline, tmp_path / "run", k=10, on_progress=stop)
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == []
     with pytest.raises(DatasetError, match="no finished run here"):
         list(read_predictions(tmp_path / "run"))
+
+
+def test_a_question_that_cannot_be_asked_is_named_before_any_is(pipeline: Pipeline, tmp_path: Path) -> None:
+    empty = Question(question_id="empty", question="?", answers=(), article_ids=())
+    with pytest.raises(DatasetError, match="'empty': the question is empty"):
+        ran([SOLDIERS, empty], pipeline, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
@@ -161,14 +173,26 @@ def test_squad_predictions_are_empty_below_the_threshold(pipeline: Pipeline, tmp
     assert squad_predictions(read, between)["peru"] == ""
 
 
-def test_run_facts_hold_the_hashes_of_models_and_data(make: Callable[[str, str], Path], tmp_path: Path) -> None:
+def test_run_facts_hold_the_hashes_of_models_and_data(
+    make: Callable[[str, str], Path], tmp_path: Path, embedder: Embedder
+) -> None:
     model, dataset = make("model.onnx", "weights"), make("q.jsonl", "{}\n")
-    write_run_facts(tmp_path, settings={"seed": 7}, model_files=[model], dataset=dataset)
+    settings = {"seed": 7, "min_confidence": 0.25}
+    write_run_facts(tmp_path, settings=settings, embedder=embedder.info, model_files=[model], dataset=dataset)
     facts = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
-    assert facts["settings"] == {"seed": 7}
+    assert facts["settings"] == settings
+    assert run_threshold(tmp_path) == 0.25
+    assert facts["embedder"]["weights_sha256"] == embedder.info.weights_sha256
     assert facts["models"] == {"model.onnx": hashlib.sha256(b"weights").hexdigest()}
     assert facts["dataset"] == {"name": "q.jsonl", "sha256": hashlib.sha256(b"{}\n").hexdigest()}
     assert facts["versions"]["quoth"]
+
+
+def test_an_archive_without_the_gold_articles_is_refused(archive: Archive) -> None:
+    lost = Question(question_id="q", question="Where?", answers=("here",), article_ids=("lost",))
+    check_archive(QUESTIONS, archive.library)
+    with pytest.raises(DatasetError, match="'lost'"):
+        check_archive([*QUESTIONS, lost], archive.library)
 
 
 def test_json_is_switched_to_at_once(tmp_path: Path) -> None:

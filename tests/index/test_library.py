@@ -25,7 +25,7 @@ def test_an_article_comes_out_as_it_was_put_in(tmp_path: Path) -> None:
     )
     library = new_library(tmp_path, new)
     assert library.get("a") == library.find("a") == new.article
-    assert library.stored_sha256("a") == new.article.sha256
+    assert library.get_stored("a").is_intact
     assert library.counts() == (1, 3)
     passages = library.article_passages("a")
     assert [passage.span for passage in passages] == new.spans
@@ -62,7 +62,6 @@ def test_removing_forgets_the_article_and_never_uses_its_keys_again(tmp_path: Pa
     library.remove("a")
     assert (library.find("a"), library.counts(), library.articles()) == (None, (0, 0), [])
     assert library.passages(sorted(old)) == {}
-    assert library.stored_sha256("a") == ""
     library.put([new_article("a")])
     assert keys_of(library, "a").isdisjoint(old)
 
