@@ -33,6 +33,8 @@ from qa.confidence import load_confidence
 from qa.pipeline import PASSAGES_READ, Pipeline
 from qa.reader import Reader
 
+_SHORT = dict(zip(COLUMNS, ("EM", "F1", "EM+", "F1+", "R+", "R-", "s@1", "s@5", "s@10"), strict=True))
+
 commands = typer.Typer(no_args_is_help=True, help="Score how right the answers are.")
 
 
@@ -115,24 +117,35 @@ def _score(run_folder: Path, min_confidence: float) -> None:
     write_json(run_folder / "squad_predictions.json", squad_predictions(predicted, min_confidence))
     (run_folder / "report.html").write_text(report(run_folder.name, predicted, scores), encoding="utf-8")
     console = Console(emoji=False)
+    console.print(_headline(scores.everything))
     for title, groups in scores.groups():
-        console.print(_table(title, groups))
-    console.print(f"[dim]% with 95 % bootstrap intervals; answered at confidence >= {min_confidence:.3f}[/dim]")
+        if len(groups) > 1:
+            console.print(_table(title, groups))
+    console.print(
+        f"In %, answered at confidence >= {min_confidence:.3f}. EM+ and F1+: answerable questions, always answered."
+        " R+ and R-: the share\nof unanswerable and of answerable questions left unanswered. s@k: success@k.",
+        style="dim",
+    )
 
 
-def _table(title: str, groups: Mapping[str, Scores]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
-    table.add_column("")
-    table.add_column("n", justify="right")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for name, scores in groups.items():
-        cells = [_cell(scores.values[column], with_interval=len(groups) <= 2) for column in COLUMNS]
-        table.add_row(name, str(scores.n), *cells)
+def _headline(scores: Scores) -> Table:
+    table = Table(title=f"All {scores.n} questions", title_justify="left", box=box.SIMPLE, show_header=False)
+    for column, value in scores.values.items():
+        if value is not None:
+            table.add_row(column, f"{value.mean:.1f}", f"({value.low:.1f} to {value.high:.1f}, n = {value.n})")
     return table
 
 
-def _cell(value: Estimate | None, *, with_interval: bool) -> str:
-    if value is None:
-        return "–"
-    return f"{value.mean:.1f}\n{value.low:.1f}–{value.high:.1f}" if with_interval else f"{value.mean:.1f}"
+def _table(title: str, groups: Mapping[str, Scores]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("")
+    table.add_column("n", justify="right")
+    for column in COLUMNS:
+        table.add_column(_SHORT[column], justify="right", no_wrap=True)
+    for name, scores in groups.items():
+        table.add_row(name, str(scores.n), *(_cell(scores.values[column]) for column in COLUMNS))
+    return table
+
+
+def _cell(value: Estimate | None) -> str:
+    return "–" if value is None else f"{value.mean:.1f}"

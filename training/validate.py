@@ -19,6 +19,9 @@ from qa.candidates import tidy_span
 from qa.reader import PassageText, Reader
 from training.data import validation_part
 
+FLOAT32, INT8 = "reader-float32.onnx", "reader.onnx"
+MAX_LOST_F1 = 1.0
+
 
 def scores(reader: Reader, paragraphs: Sequence[SquadParagraph], *, with_title: bool) -> dict[str, float]:
     """Mean EM and F1 in % of the reader's best span, over all answerable questions."""
@@ -50,14 +53,21 @@ def validate(
     whole: Annotated[bool, typer.Option(help="Score the whole file, not its validation part.")] = False,
     limit: Annotated[int, typer.Option(help="Score only the first N paragraphs.")] = 0,
 ) -> None:
-    """Print one JSON line for each graph, with and without the title in front."""
+    """Print one JSON line for each graph, with and without the title in front.
+
+    Fails if int8 loses a point of F1 or more.
+    """
     paragraphs = read_squad(squad_file)
     paragraphs = paragraphs if whole else validation_part(paragraphs)
-    for graph in ("reader-float32.onnx", "reader.onnx"):
-        reader = Reader(reader_dir, graph=graph)
-        for with_title in (False, True):
-            found = scores(reader, paragraphs[: limit or None], with_title=with_title)
+    f1_of: dict[tuple[str, bool], float] = {}
+    for with_title in (False, True):
+        for graph in (FLOAT32, INT8):
+            found = scores(Reader(reader_dir, graph=graph), paragraphs[: limit or None], with_title=with_title)
+            f1_of[graph, with_title] = found["f1"]
             print(json.dumps({"graph": graph, "with_title": with_title, **found}), flush=True)
+    lost = max(f1_of[FLOAT32, with_title] - f1_of[INT8, with_title] for with_title in (False, True))
+    if lost >= MAX_LOST_F1:
+        raise SystemExit(f"int8 loses {lost:.2f} points of F1 against float32")
 
 
 if __name__ == "__main__":
