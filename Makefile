@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
+QUESTION ?= Who is the communications director of President Erdogan?
 TRAIN ?= train-v1.1.json.gz
 RUN ?= runs/reader
 
@@ -23,9 +24,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install  ## index seeds/articles, ask one question, print the cited answer
 	$(BIN)/quoth --library $(DEMO) add seeds/articles
 	@echo
-	@echo '$$ quoth ask "How many Turkish soldiers were killed in the Idlib air strike?"'
+	@echo '$$ quoth ask "$(QUESTION)"'
 	@echo
-	@$(BIN)/quoth --library $(DEMO) ask "How many Turkish soldiers were killed in the Idlib air strike?"
+	@$(BIN)/quoth --library $(DEMO) ask "$(QUESTION)"
 
 test: install
 	$(BIN)/python -m pytest

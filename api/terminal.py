@@ -24,7 +24,8 @@ def show_reply(console: Console, reply: Reply) -> None:
         _show_citation(console, reply.answer.citation)
     else:
         chance = _percent(reply.no_answer_probability)
-        console.print(Text.assemble(("The archive holds no answer", "bold yellow"), (f"   ({chance} sure)", "dim")))
+        console.print(Text("The archive holds no answer that is sure enough", "bold yellow"))
+        console.print(f"[dim]The chance that none of the candidates is right: {chance}[/dim]")
     if reply.alternatives:
         console.print()
         console.print("[dim]Other candidates:[/dim]" if reply.answer else "[dim]What came closest:[/dim]")

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from api.settings import Settings
 from eval.answer_metrics import best_over_golds, exact_match, f1
 from eval.squad import SquadParagraph, read_squad
 from index.passages import CharSpan
@@ -62,7 +63,8 @@ def validate(
     f1_of: dict[tuple[str, bool], float] = {}
     for with_title in (False, True):
         for graph in (FLOAT32, INT8):
-            found = scores(Reader(reader_dir, graph=graph), paragraphs[: limit or None], with_title=with_title)
+            reader = Reader(reader_dir, graph=graph, threads=Settings().threads)
+            found = scores(reader, paragraphs[: limit or None], with_title=with_title)
             f1_of[graph, with_title] = found["f1"]
             print(json.dumps({"graph": graph, "with_title": with_title, **found}), flush=True)
     lost = max(f1_of[FLOAT32, with_title] - f1_of[INT8, with_title] for with_title in (False, True))
