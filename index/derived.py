@@ -19,7 +19,7 @@ from index.vectors import DamagedIndexError, DenseIndex
 Ranking = list[tuple[int, float]]
 """Passage keys with their scores, best first."""
 _log = logging.getLogger(__name__)
-_WAIT_S = 60
+_WAIT_S = 10
 
 
 class DerivedIndexes:
@@ -43,7 +43,7 @@ class DerivedIndexes:
         with self._alone():
             self.dense = self._open_dense()
             self.lexical = self._open_lexical()
-            self._catch_up()
+        self.refresh()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -63,12 +63,16 @@ class DerivedIndexes:
         return self._library.folder / "lexical"
 
     def refresh(self) -> None:
-        """Catch up with the Library: cheap when nothing has changed."""
+        """Catch up with the Library: cheap when nothing has changed, left for later while another process is at it."""
         now = self._library.generation
         if self.dense.generation == now and self.lexical.generation == now:
             return
-        with self._alone():
-            self._catch_up()
+        try:
+            with self._alone():
+                self._catch_up()
+        except LibraryBusyError as error:
+            # What is behind is still right as far as it goes, and removed passages are sorted out by the Library.
+            _log.warning("searching without the latest articles: %s", error)
 
     def _catch_up(self) -> None:
         self._refresh_dense()

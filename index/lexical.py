@@ -10,7 +10,7 @@ from typing import Any
 
 import tantivy
 
-from index.errors import LibraryError
+from index.errors import LibraryBusyError, LibraryError
 from index.vectors import DamagedIndexError, write_synced
 
 _ANALYZER = "words"
@@ -91,12 +91,14 @@ class LexicalIndex:
         passage is removed before it is added.
 
         Raises:
+            LibraryBusyError: another program holds tantivy's own lock.
             LibraryError: the index cannot be written; the message says why.
         """
         try:
             self._write(removed, added)
         except (OSError, ValueError) as error:
-            raise LibraryError(f"{self._folder}: the lexical index cannot be written: {error}") from error
+            kind = LibraryBusyError if "LockBusy" in str(error) else LibraryError
+            raise kind(f"{self._folder}: the lexical index cannot be written: {error}") from error
         self._save_generation(generation)
 
     def _write(self, removed: Iterable[int], added: Iterable[PassageWords]) -> None:
