@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from index.articles import Article
 from index.intake import Status
@@ -14,6 +14,15 @@ from qa.pipeline import MAX_QUESTION_CHARS, PASSAGES_READ, Answer, Reply
 
 MAX_PASSAGES = 100
 
+
+def _whole(text: str) -> str:
+    """The text, if all of its characters can be written in UTF-8."""
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("holds half of a surrogate pair: it was damaged before it came here")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -26,13 +35,13 @@ class Document(BaseModel):
 class SearchRequest(Document):
     """A question, and which articles to look in."""
 
-    question: str = Field(
+    question: Text = Field(
         min_length=1, max_length=MAX_QUESTION_CHARS, examples=["How many Turkish soldiers were killed in Idlib?"]
     )
     passages: int = Field(default=PASSAGES_READ, ge=1, le=MAX_PASSAGES, description="How many passages to retrieve.")
     before: date | None = Field(default=None, description="Only articles published before this date.")
     after: date | None = Field(default=None, description="Only articles published on or after this date.")
-    source: str | None = Field(default=None, description="Only articles of this source.")
+    source: Text | None = Field(default=None, description="Only articles of this source.")
 
 
 class AskRequest(SearchRequest):
