@@ -19,6 +19,7 @@ from api.settings import Settings
 from api.wiring import Archive, open_archive
 from eval.datasets import Dataset, Question, read_dataset
 from eval.retrieval_metrics import is_gold, success_at
+from index.records import StoredPassage
 from index.retriever import DEPTH, fuse
 from training.data import is_validation
 
@@ -45,6 +46,8 @@ def main(
     """Print one JSON line for each way of ranking."""
     dataset = chosen_part(read_dataset(squad_file), part)
     archive = built(dataset, folder / part.value)
+    held = [archive.library.article_passages(summary.article_id) for summary in archive.library.articles()]
+    passages = {passage.key: passage for of_article in held for passage in of_article}
     questions = [question for question in dataset.questions if question.answers]
     if limit:
         rng = np.random.default_rng(7)
@@ -53,16 +56,16 @@ def main(
         archive.derived.dense.search(archive.embedder.embed_question(question.question), DEPTH)
         for question in questions
     ]
-    show(archive, questions, "dense", dense)
+    show(passages, questions, "dense", dense)
     for title_weight in TITLE_WEIGHTS:
         archive.derived.lexical.title_weight = title_weight
         lexical = [archive.derived.lexical.search(question.question, DEPTH) for question in questions]
-        show(archive, questions, f"lexical, title {title_weight}", lexical)
+        show(passages, questions, f"lexical, title {title_weight}", lexical)
         pairs = list(zip(dense, lexical, strict=True))
-        show(archive, questions, f"rrf, title {title_weight}", [reciprocal_rank(d, x) for d, x in pairs])
+        show(passages, questions, f"rrf, title {title_weight}", [reciprocal_rank(d, x) for d, x in pairs])
         for weight in WEIGHTS[1:-1]:
             fused = [fuse([d, x], [weight, 1 - weight]) for d, x in pairs]
-            show(archive, questions, f"fused, dense {weight}, title {title_weight}", fused)
+            show(passages, questions, f"fused, dense {weight}, title {title_weight}", fused)
 
 
 def chosen_part(dataset: Dataset, part: Part) -> Dataset:
@@ -93,13 +96,12 @@ def reciprocal_rank(*rankings: Ranking) -> Ranking:
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
-def show(archive: Archive, questions: list[Question], name: str, rankings: list[Ranking]) -> None:
+def show(passages: dict[int, StoredPassage], questions: list[Question], name: str, rankings: list[Ranking]) -> None:
     """Print the row."""
-    flags = []
-    for question, ranking in zip(questions, rankings, strict=True):
-        keys = [key for key, _ in ranking[:10]]
-        passages = archive.library.passages(keys)
-        flags.append([is_gold(passages[key], question) for key in keys])
+    flags = [
+        [is_gold(passages[key], question) for key, _ in ranking[:10]]
+        for question, ranking in zip(questions, rankings, strict=True)
+    ]
     row = {f"success@{k}": round(100 * float(np.mean([success_at(k, f) for f in flags])), 2) for k in (1, 5, 10)}
     print(json.dumps({"ranking": name, "n": len(questions), **row}), flush=True)
 
