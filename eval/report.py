@@ -8,9 +8,9 @@ from eval.runs import PredictedQuestion
 from eval.scores import COLUMNS, Estimate, RunScores
 
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c}
+body{font:16px/1.5 system-ui,sans-serif;max-width:84rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c}
 table{border-collapse:collapse;margin:.5rem 0 2rem;display:block;overflow-x:auto}
-th,td{padding:.3rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+th,td{padding:.3rem .6rem;border-bottom:1px solid #ddd;text-align:right}td{white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 small{color:#666;display:block}
 li{margin:.6rem 0}.given{background:#fde2e2}.gold{background:#e0f2e0}
