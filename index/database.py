@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
 from index.errors import LibraryBusyError, LibraryError
 from index.records import VectorSpace
 
@@ -53,10 +55,11 @@ class Database:
         if create is None and not (folder / FILE_NAME).is_file():
             raise LibraryError(f"{folder}: no Library here yet; add articles first: quoth add PATH")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if create is not None and not self._is_prepared():
-                with self.write() as connection:
-                    self._prepare(connection, create)
+            if create is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                # One at a time: SQLite answers "locked" at once, without waiting, to two that switch a new file to WAL.
+                with FileLock(folder / ".create.lock", timeout=_BUSY_MS / 1000):
+                    self._create(create)
             self.space = self._verified_space(create)
             state(self.connection(), "generation")
         except (OSError, ValueError, sqlite3.DatabaseError) as error:
@@ -126,18 +129,22 @@ class Database:
     def _is_prepared(self) -> bool:
         return bool(self.connection().execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone())
 
-    def _prepare(self, connection: sqlite3.Connection, space: VectorSpace) -> None:
-        if self._is_prepared():  # by another process, while this one waited for the lock
+    def _create(self, space: VectorSpace) -> None:
+        """Write the schema, unless it is there."""
+        if self._is_prepared():
             return
-        for statement in _SCHEMA.split(";"):
-            connection.execute(statement)
         facts = {
             "format": FORMAT_VERSION,
             "generation": 0,
             "embedder_sha256": space.embedder_sha256,
             "dimension": space.dimension,
         }
-        connection.executemany("INSERT INTO state VALUES (?, ?)", [(name, str(fact)) for name, fact in facts.items()])
+        with self.write() as connection:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.executemany(
+                "INSERT INTO state VALUES (?, ?)", [(name, str(fact)) for name, fact in facts.items()]
+            )
 
     def _verified_space(self, wanted: VectorSpace | None) -> VectorSpace:
         connection = self.connection()
