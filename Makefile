@@ -10,7 +10,7 @@ RUN ?= runs/reader
 export HF_HUB_OFFLINE := 1
 
 .DELETE_ON_ERROR:
-.PHONY: install demo test check eval reader clean
+.PHONY: install demo test check eval gate gate-run baseline sweep reader clean
 
 install: $(VENV)/.installed
 
@@ -41,6 +41,21 @@ eval: install  ## score the seeds
 	$(BIN)/quoth --library $(DEMO) add seeds/articles
 	$(BIN)/quoth --library $(DEMO) eval run seeds/questions.jsonl --out runs/seeds
 
+gate: gate-run  ## fail if answers to the seeds' report half are worse than the committed baseline's
+	$(BIN)/quoth eval compare seeds/baseline runs/gate --gate em,f1,success@5 --out runs/gate/comparison.html
+
+baseline: gate-run  ## take this tree's answers as the new baseline: look at `make gate` first
+	mkdir -p seeds/baseline
+	cp runs/gate/predictions.jsonl runs/gate/passages.jsonl runs/gate/run.json seeds/baseline/
+
+gate-run: install
+	$(BIN)/quoth --library $(DEMO) add seeds/articles
+	$(BIN)/quoth --library $(DEMO) eval run seeds/questions.jsonl --split report --out runs/gate
+
+sweep: install  ## the shipped settings against their neighbours, on the seeds' tune half
+	$(BIN)/quoth --library $(DEMO) add seeds/articles
+	$(BIN)/quoth --library $(DEMO) eval sweep seeds/questions.jsonl --split tune --out runs/sweep
+
 reader: $(RUN)/confidence.json  ## reproduce the shipped reader: make reader TRAIN=path/to/train-v1.1.json.gz
 
 $(RUN)/negatives.npy: | install
@@ -62,4 +77,4 @@ $(RUN)/confidence.json: $(RUN)/reader.onnx
 TUNABLES := glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1
 
 clean:
-	rm -rf $(VENV) $(DEMO) runs/seeds
+	rm -rf $(VENV) $(DEMO) runs/seeds runs/gate runs/sweep

@@ -21,6 +21,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from api import eval_commands, schemas, terminal
+from api.eval_compare import compare_command
+from api.eval_sweep import sweep_command
 from api.settings import Settings
 from api.wiring import open_archive, open_library, open_pipeline
 from index.articles import Article, find_files, read_file
@@ -39,6 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Exact answers from your own archive of news articles, quoted and cited to the character.",
 )
+eval_commands.commands.command("compare")(compare_command)
+eval_commands.commands.command("sweep")(sweep_command)
 app.add_typer(eval_commands.commands, name="eval")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -1,41 +1,38 @@
 """`quoth eval ...`: score answers offline."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.markup import escape
 
+from api.eval_archive import chosen_questions, dataset_archive
+from api.eval_terminal import show_scores
 from api.settings import Settings
-from api.wiring import MODEL_FILES, Archive, open_archive
-from eval.datasets import Dataset, read_dataset
-from eval.report import report
-from eval.runs import (
-    OracleRetriever,
-    check_archive,
-    file_sha256,
-    read_predictions,
-    run,
-    run_threshold,
-    sample,
-    write_json,
-    write_run_facts,
-)
-from eval.scores import COLUMNS, Estimate, Scores, score, scores_document, squad_predictions
-from index.intake import OVERLAP_TOKENS, PASSAGE_TOKENS
-from index.retriever import Retriever
+from api.terminal import progress
+from api.wiring import MODEL_FILES
+from eval.datasets import read_dataset
+from eval.facts import run_facts
+from eval.predictors import AnswerPredictor, OracleRetriever, RetrievalPredictor
+from eval.questions import Dataset, Question
+from eval.run_folder import write_text
+from eval.runs import Predictor, check_archive, run
+from eval.scored_run import ScoredRun, scored_run, write_scores
+from eval.scores import INVALID, RunScores
 from qa.confidence import load_confidence
 from qa.pipeline import PASSAGES_READ, Pipeline
 from qa.reader import Reader
 
-_SHORT = dict(zip(COLUMNS, ("EM", "F1", "EM+", "F1+", "R+", "R-", "s@1", "s@5", "s@10"), strict=True))
+ARTICLES_RANKED = 100
+"""For datasets that judge articles and hold no answers."""
+FAILED = 1
 
 commands = typer.Typer(no_args_is_help=True, help="Score how right the answers are.")
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 @commands.callback()
@@ -46,106 +43,118 @@ def _group() -> None:
 @commands.command("run")
 def run_command(
     context: typer.Context,
-    dataset_file: Annotated[
+    dataset_path: Annotated[
         Path,
-        typer.Argument(metavar="DATASET", help="SQuAD-format JSON (.json, .json.gz), or Quoth's JSON lines (.jsonl)."),
+        typer.Argument(
+            metavar="DATASET",
+            help="SQuAD-format JSON, Quoth's or Natural Questions' JSON lines (each also .gz), or a BEIR folder.",
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="The run folder to write; a stopped run in it goes on.")],
     oracle: Annotated[
         bool, typer.Option("--oracle", help="Give the reader the gold passages instead of retrieving.")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Take a random sample of this many questions.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the sample.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sample.")] = 7,
+    split: Annotated[str, typer.Option(help="Only questions of this split ('tune' or 'report' in the seeds).")] = "",
     passages: Annotated[int, typer.Option(min=1, max=100, help="Passages read for each question.")] = PASSAGES_READ,
     min_confidence: Annotated[
         float | None, typer.Option(min=0, max=1, help="Answer only at or above this confidence.")
     ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad records, naming them on stderr.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask every question of DATASET and score the answers.
 
-    A SQuAD-format file brings its archive: its paragraphs. JSON lines are asked of the Library (--library).
+    A SQuAD-format file or a BEIR folder brings its archive; JSON lines are asked of the Library (--library). Stop it
+    and run it again: it goes on. Exit code 1 if an answer is not in its article where it says.
     """
     settings: Settings = context.obj
-    dataset = read_dataset(dataset_file)
-    questions = sample(dataset.questions, limit, seed)
-    archive = _archive(dataset, dataset_file, settings)
+    dataset = read_dataset(dataset_path, skip_bad=skip_bad)
+    for fault in dataset.skipped:
+        Console(stderr=True, emoji=False).print(f"[yellow]left out:[/yellow] {escape(fault)}", soft_wrap=True)
+    questions = chosen_questions(dataset, split=split, limit=limit, seed=seed)
+    if oracle:
+        _check_golds(dataset, questions)
+    archive = dataset_archive(dataset, settings)
     check_archive(questions, archive.library)
-    retriever: Retriever = OracleRetriever(archive.library, questions) if oracle else archive.retriever
-    pipeline = Pipeline(archive.library, retriever, Reader(threads=settings.threads), load_confidence())
-    threshold = pipeline.min_confidence if min_confidence is None else min_confidence
-    with _progress() as progress:
-        task = progress.add_task("Asking", total=len(questions))
-        run(questions, pipeline, out, k=passages, on_progress=lambda: progress.advance(task))
-    facts = {"oracle": oracle, "limit": limit, "seed": seed, "passages": passages, "min_confidence": threshold}
-    write_run_facts(out, settings=facts, embedder=archive.embedder.info, model_files=MODEL_FILES, dataset=dataset_file)
-    _score(out, threshold)
+    confidence = load_confidence()
+    threshold = confidence.min_confidence if min_confidence is None else min_confidence
+    k = ARTICLES_RANKED if dataset.retrieval_only else passages
+    asked = {"oracle": oracle, "limit": limit, "seed": seed, "split": split, "passages": k}
+    facts = run_facts(
+        settings={**asked, "threads": settings.threads, "min_confidence": threshold},
+        dataset=dataset_path,
+        library=archive.library,
+        embedder=archive.embedder.info,
+        models=MODEL_FILES,
+    )
+    retriever = OracleRetriever(archive.library, questions) if oracle else archive.retriever
+    predictor: Predictor = RetrievalPredictor(archive.retriever, k=k)
+    if not dataset.retrieval_only:
+        pipeline = Pipeline(archive.library, retriever, Reader(threads=settings.threads), confidence)
+        predictor = AnswerPredictor(pipeline, archive.library, k=k)
+    with progress() as shown:
+        task = shown.add_task("Asking", total=len(questions))
+        done = partial(shown.update, task)
+        run(questions, predictor, archive.library, out, facts=facts, on_progress=lambda n: done(completed=n))
+    scored = scored_run(out)
+    _show(scored, out, as_json=as_json)
+    _write_report(scored, out)
+    _fail_if_invalid(scored.scores)
 
 
 @commands.command("score")
 def score_command(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_folder: RunFolder,
     min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the run's own.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Score a finished run again, without running a model."""
-    _score(run_folder, run_threshold(run_folder) if min_confidence is None else min_confidence)
+    scored = scored_run(run_folder, min_confidence)
+    _show(scored, run_folder, as_json=as_json)
+    _fail_if_invalid(scored.scores)
 
 
-def _archive(dataset: Dataset, dataset_file: Path, settings: Settings) -> Archive:
-    """The Library, or the archive that the dataset brings: built once and kept in the cache."""
-    if dataset.articles is None:
-        return open_archive(settings)
-    embedder = hashlib.sha256(settings.embedder.encode()).hexdigest()[:8]
-    name = f"{file_sha256(dataset_file)[:16]}-{embedder}-{PASSAGE_TOKENS}-{OVERLAP_TOKENS}"
-    archive = open_archive(settings.model_copy(update={"library": settings.cache / "eval" / name}), create=True)
-    with _progress() as progress:
-        task = progress.add_task("Building the archive", total=len(dataset.articles))
-        for _ in archive.intake().take_in(dataset.articles):
-            progress.advance(task)
-    archive.derived.refresh()
-    return archive
+@commands.command("report")
+def report_command(
+    run_folder: RunFolder,
+    min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the run's own.")] = None,
+) -> None:
+    """Write RUN/report.html: charts and every wrong answer, in one file that needs no network."""
+    typer.echo(_write_report(scored_run(run_folder, min_confidence), run_folder))
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
+def _check_golds(dataset: Dataset, questions: Sequence[Question]) -> None:
+    """Raise typer.BadParameter where there are no gold passages to give to the reader."""
+    if dataset.retrieval_only or any(q.is_answerable and not q.article_ids for q in questions):
+        raise typer.BadParameter("this dataset does not say which articles answer its questions", param_hint="--oracle")
 
 
-def _score(run_folder: Path, min_confidence: float) -> None:
-    predicted = list(read_predictions(run_folder))
-    scores = score(predicted, min_confidence)
-    write_json(run_folder / "scores.json", scores_document(scores))
-    write_json(run_folder / "squad_predictions.json", squad_predictions(predicted, min_confidence))
-    (run_folder / "report.html").write_text(report(run_folder.name, predicted, scores), encoding="utf-8")
-    console = Console(emoji=False)
-    console.print(_headline(scores.everything))
-    for title, groups in scores.groups():
-        if len(groups) > 1:
-            console.print(_table(title, groups))
-    console.print(
-        f"In %, answered at confidence >= {min_confidence:.3f}. EM+ and F1+: answerable questions, always answered."
-        " R+ and R-: the share\nof unanswerable and of answerable questions left unanswered. s@k: success@k.",
-        style="dim",
-    )
+def _show(scored: ScoredRun, run_folder: Path, *, as_json: bool) -> None:
+    """Write the scores beside the run and print them."""
+    write_scores(scored, run_folder)
+    if as_json:
+        typer.echo((run_folder / "scores.json").read_text(encoding="utf-8"), nl=False)
+    else:
+        show_scores(Console(emoji=False), scored)
 
 
-def _headline(scores: Scores) -> Table:
-    table = Table(title=f"All {scores.n} questions", title_justify="left", box=box.SIMPLE, show_header=False)
-    for column, value in scores.values.items():
-        if value is not None:
-            table.add_row(column, f"{value.mean:.1f}", f"({value.low:.1f} to {value.high:.1f}, n = {value.n})")
-    return table
+def _write_report(scored: ScoredRun, run_folder: Path) -> Path:
+    from eval.report import report  # draws with matplotlib, which takes a second to import
+
+    file = run_folder / "report.html"
+    write_text(file, report(scored))
+    return file
 
 
-def _table(title: str, groups: Mapping[str, Scores]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("")
-    table.add_column("n", justify="right")
-    for column in COLUMNS:
-        table.add_column(_SHORT[column], justify="right", no_wrap=True)
-    for name, scores in groups.items():
-        table.add_row(name, str(scores.n), *(_cell(scores.values[column]) for column in COLUMNS))
-    return table
-
-
-def _cell(value: Estimate | None) -> str:
-    return "–" if value is None else f"{value.mean:.1f}"
+def _fail_if_invalid(scores: RunScores) -> None:
+    if not scores.all_citations_valid:
+        valid = scores.everything.values[INVALID]
+        n_invalid = round((1 - valid.value) * valid.n)
+        Console(stderr=True, emoji=False).print(
+            f"[red]quoth:[/red] {n_invalid} of {valid.n} given answers are not in their articles where they say:"
+            " this run has failed",
+            soft_wrap=True,
+        )
+        raise typer.Exit(FAILED)

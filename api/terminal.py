@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from index.records import ArticleSummary
@@ -12,6 +13,12 @@ from qa.citation import Citation
 from qa.pipeline import Answer, Reply
 
 _EXCERPT_CHARS = 220
+
+
+def progress() -> Progress:
+    """A bar on stderr with the count and the time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def show_reply(console: Console, reply: Reply) -> None:

@@ -6,7 +6,7 @@ from api.settings import Settings
 from index.derived import DerivedIndexes
 from index.embedder import Embedder
 from index.export import exported_embedder
-from index.intake import Intake, space_of
+from index.intake import OVERLAP_TOKENS, PASSAGE_TOKENS, Intake, space_of
 from index.library import Library
 from index.retriever import HybridRetriever
 from qa.confidence import load_confidence
@@ -25,9 +25,9 @@ class Archive:
     derived: DerivedIndexes
     retriever: HybridRetriever
 
-    def intake(self) -> Intake:
-        """What takes articles in."""
-        return Intake(self.library, self.embedder)
+    def intake(self, *, passage_tokens: int = PASSAGE_TOKENS, overlap_tokens: int = OVERLAP_TOKENS) -> Intake:
+        """What takes articles in, cut like this."""
+        return Intake(self.library, self.embedder, passage_tokens=passage_tokens, overlap_tokens=overlap_tokens)
 
 
 def open_library(settings: Settings) -> Library:

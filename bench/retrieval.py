@@ -17,7 +17,8 @@ import typer
 
 from api.settings import Settings
 from api.wiring import Archive, open_archive
-from eval.datasets import Dataset, Question, read_dataset
+from eval.datasets import read_dataset
+from eval.questions import Dataset, Question
 from eval.retrieval_metrics import is_gold, success_at
 from index.records import StoredPassage
 from index.retriever import DEPTH, fuse

@@ -3,8 +3,10 @@
 Formula: both texts are lower-cased, ASCII punctuation is deleted, "a", "an", "the" become blanks, blanks are collapsed.
 EM is 1 if they are then equal. F1 is the harmonic mean of precision and recall over the bags of blank-separated tokens.
 The score of a question is the best over its golds. Convention: abstaining is the empty text; an unanswerable question
-has the single gold "". Pitfall: where a text is empty after normalising (the gold "A" loses its only word), the v2.0
-script gives F1 1 if both are empty, the v1.1 script always 0; `f1(..., version=1)` follows the latter.
+has the single gold "". Pitfall: the scripts part where a text is empty after normalising (the gold "A" loses its only
+word). v1.1: such a gold counts, and F1 is then always 0. v2.0: it does not count, and F1 is 1 if both texts are empty.
+Three questions of SQuAD 1.1 dev have such a gold; `version=1` follows the v1.1 script, everything else v2.0.
+Pitfall: a question without a prediction scores 0 in v1.1 and is left out of the means in v2.0; Quoth always has one.
 Source: Rajpurkar et al. 2016, 2018, evaluate-v1.1.py and evaluate-v2.0.py.
 """
 
@@ -13,6 +15,8 @@ import string
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+RIGHT_F1 = 0.6
+"""An answer counts as right from this F1 on: beside a gold "33", "33 soldiers" is right, by the annotators' chance."""
 _ARTICLES = re.compile(r"\b(a|an|the)\b", re.UNICODE)
 _PUNCTUATION = frozenset(string.punctuation)
 
@@ -40,11 +44,13 @@ def f1(given: str, gold: str, *, version: int = 2) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def best_over_golds(metric: Callable[[str, str], float], given: str, golds: Sequence[str]) -> float:
-    """The best score over the golds.
+def best_over_golds(
+    metric: Callable[[str, str], float], given: str, golds: Sequence[str], *, version: int = 2
+) -> float:
+    """The best score over the golds, as the script of that version takes it.
 
-    As in the v2.0 script, golds that normalise to nothing do not count, and a question without any other is scored
-    against the empty answer.
+    In the v2.0 script, golds that normalise to nothing do not count, and a question without any other is scored against
+    the empty answer. In the v1.1 script, every gold counts; it knows no question without one.
     """
-    counting = [gold for gold in golds if normalise_answer(gold)] or [""]
-    return max(metric(given, gold) for gold in counting)
+    counting = golds if version == 1 else [gold for gold in golds if normalise_answer(gold)]
+    return max(metric(given, gold) for gold in counting or [""])

@@ -1,65 +1,112 @@
-"""A run as one HTML file for people: scores, and every wrong answer. It needs no network."""
+"""A run as one HTML file for people: what was scored, where the loss comes from, and the wrong answers to look at.
 
-from collections.abc import Sequence
-from html import escape
-
-from eval.answer_metrics import best_over_golds, f1
-from eval.runs import PredictedQuestion
-from eval.scores import COLUMNS, Estimate, RunScores
-
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:84rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c}
-table{border-collapse:collapse;margin:.5rem 0 2rem;display:block;overflow-x:auto}
-th,td{padding:.3rem .6rem;border-bottom:1px solid #ddd;text-align:right}td{white-space:nowrap}
-th:first-child,td:first-child{text-align:left}
-small{color:#666;display:block}
-li{margin:.6rem 0}.given{background:#fde2e2}.gold{background:#e0f2e0}
+The file needs nothing else: no network, no script but a few lines of its own, without which it reads as well.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-def report(name: str, predicted: Sequence[PredictedQuestion], scores: RunScores) -> str:
-    """The page, in HTML."""
-    tables = "".join(_table(title, groups) for title, groups in _tables(scores))
-    wrong = [p for p in predicted if _f1(p, scores.min_confidence) == 0]
-    wrong.sort(key=lambda p: -(p.confidences[0] if p.confidences else 0.0))
-    items = "".join(_wrong(p, scores.min_confidence) for p in wrong)
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>Quoth: {escape(name)}</title><style>{_STYLE}</style><h1>{escape(name)}</h1>"
-        f"<p>{len(predicted)} questions, answered at confidence ≥ {scores.min_confidence:.3f}."
-        f" In %, with 95 % bootstrap intervals.</p>{tables}"
-        f"<h2>Wholly wrong, most confident first ({len(wrong)})</h2><ol>{items}</ol></html>\n"
+import numpy as np
+
+from eval.figures import answer_figures, latency_figure, loss_figure, retrieval_figure
+from eval.losses import CAUSES, loss_parts
+from eval.metrics import METRICS
+from eval.outcomes import Outcomes
+from eval.page import page_template
+from eval.run_folder import PredictedQuestion
+from eval.scored_run import ScoredRun
+from eval.scores import HEADLINE as GROUP_METRICS
+from eval.wrong_answers import WrongAnswer, wrong_answers
+
+MAX_LISTED = 500
+"""Of the wholly and of the partly wrong answers each, the most confident: more would make a page too heavy to open."""
+
+_HEADLINE = {
+    "f1": "F1", "em": "EM", "answered": "answered", "precision": "right, if answered",
+    "citation_valid": "citations that hold", "success@1": "success@1", "success@5": "success@5",
+    "success@10": "success@10", "ece": "ECE, lower is better", "auroc": "AUROC, 50 is chance",
+}  # fmt: skip
+_MEANINGS = {
+    CAUSES[0]: "No gold passage was among those read.",
+    CAUSES[1]: "A gold passage was read; the best candidate lacks the gold answer, or a part of it.",
+    CAUSES[2]: "The best candidate was right, or partly, and was held back.",
+    CAUSES[3]: "The archive holds no answer, and one was given.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What one cause costs: `points` of F1, a fraction, spread over `n_questions`."""
+
+    cause: str
+    meaning: str
+    points: float
+    n_questions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongList:
+    """Wrong answers of one kind, the most confident first: of `n`, those that are listed."""
+
+    title: str
+    n: int
+    listed: Sequence[WrongAnswer]
+
+
+def report(run: ScoredRun) -> str:
+    """The page, in HTML: the same bytes for the same run."""
+    columns = run.outcomes
+    counts = ~np.isnan(columns["f1"])  # the others ask for articles alone
+    asked = [p for p, one_counts in zip(run.predicted, counts, strict=True) if one_counts]
+    answered = columns.take(np.flatnonzero(counts))
+    values = run.scores.everything.values
+    found = retrieval_figure(run.predicted)
+    losses = _losses(asked, answered) if asked else []
+    return page_template("report.html.jinja").render(
+        run=run,
+        n_answerable=sum(p.question.is_answerable for p in run.predicted),
+        headline=[(label, values[name]) for name, label in _HEADLINE.items() if name in values],
+        metrics=[(metric, values[metric.name]) for metric in METRICS if metric.name in values],
+        group_metrics=GROUP_METRICS,
+        losses=losses,
+        loss_figure=loss_figure({loss.cause: loss.points for loss in losses}) if losses else None,
+        figures=[
+            *(answer_figures(asked, answered) if asked else []),
+            *([found] if found else []),
+            latency_figure(run.timings),
+        ],
+        latency=run.latency,
+        wrong=_wrong_lists(wrong_answers(asked, answered, run.passages, run.scores.min_confidence)) if asked else [],
+        causes=CAUSES,
+        facts=_lines(run.facts.document),
     )
 
 
-def _tables(scores: RunScores) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+def _losses(predicted: Sequence[PredictedQuestion], columns: Outcomes) -> list[Loss]:
+    parts = loss_parts(predicted, columns)
     return [
-        (title, [(name, [str(group.n), *(_cell(group.values[c]) for c in COLUMNS)]) for name, group in groups.items()])
-        for title, groups in scores.groups()
+        Loss(
+            cause=cause,
+            meaning=_MEANINGS[cause],
+            points=float(parts[cause].mean()),
+            n_questions=int((parts[cause] > 0).sum()),
+        )
+        for cause in CAUSES
     ]
 
 
-def _table(title: str, rows: list[tuple[str, list[str]]]) -> str:
-    head = "".join(f"<th>{escape(column)}" for column in ("", "n", *COLUMNS))
-    body = "".join(f"<tr><td>{escape(name)}" + "".join(f"<td>{cell}" for cell in cells) for name, cells in rows)
-    return f"<h2>{escape(title)}</h2><table><tr>{head}{body}</table>"
+def _wrong_lists(wrong: Sequence[WrongAnswer]) -> list[WrongList]:
+    wholly, partly = [w for w in wrong if w.f1 == 0], [w for w in wrong if w.f1 > 0]
+    return [
+        WrongList(title=title, n=len(answers), listed=answers[:MAX_LISTED])
+        for title, answers in (("Wholly wrong", wholly), ("Partly right", partly))
+    ]
 
 
-def _cell(value: Estimate | None) -> str:
-    return "–" if value is None else f"{value.mean:.1f}<small>{value.low:.1f} to {value.high:.1f}</small>"
-
-
-def _wrong(p: PredictedQuestion, threshold: float) -> str:
-    given = p.given(threshold) or "no answer"
-    gold = " / ".join(p.question.answers) or "no answer"
-    confidence = f"{p.confidences[0]:.2f}" if p.confidences else "–"
-    found = "" if not p.question.is_answerable or any(p.passages_gold) else " The gold passage was not retrieved."
-    return (
-        f"<li>{escape(p.question.question)}<br><span class=given>{escape(given)}</span> instead of"
-        f" <span class=gold>{escape(gold)}</span>"
-        f"<small>{escape(p.question.question_id)}, confidence {confidence}.{found}</small>"
-    )
-
-
-def _f1(p: PredictedQuestion, threshold: float) -> float:
-    return best_over_golds(f1, p.given(threshold), p.question.answers)
+def _lines(document: Mapping[str, object], path: str = "") -> list[tuple[str, str]]:
+    """The values of a JSON document with the names that lead to each: `("settings · seed", "7")`."""
+    lines: list[tuple[str, str]] = []
+    for name, value in document.items():
+        place = f"{path} · {name}" if path else name
+        lines += _lines(value, place) if isinstance(value, Mapping) else [(place, str(value))]
+    return lines

@@ -1,69 +1,50 @@
-"""A run: every question of a dataset predicted, and the folder that keeps it.
+"""A run: every question of a dataset predicted, into a folder that is either finished or goes on where it stopped.
 
-`predictions.jsonl` holds everything needed to score again under another threshold; the same inputs give the same bytes.
-`timings.jsonl` holds what differs from run to run. `squad_predictions.json` is what the official SQuAD script takes.
+While it runs, everything is in `.partial` inside the run folder, a line a question. When the last question is done the
+files change places with those of an earlier run, `run.json` last: a folder without it holds no finished run.
 """
 
-import hashlib
-import importlib.metadata
 import json
-import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from eval.datasets import Question
-from eval.retrieval_metrics import is_gold
-from index.embedder import EmbedderInfo
+from eval.questions import Question
+from eval.run_folder import (
+    DERIVED,
+    PASSAGES,
+    PREDICTIONS,
+    RUN,
+    TIMINGS,
+    PassageRef,
+    PredictedQuestion,
+    dumps,
+    parse_prediction,
+    prediction_line,
+    read_predictions,
+    read_run,
+    write_json,
+)
 from index.errors import DatasetError, QuestionError
 from index.library import Library
-from index.records import Filters, StoredPassage
-from index.retriever import RetrievedPassage
-from qa.pipeline import Pipeline, Prediction, checked_question
+from qa.pipeline import Timings, checked_question
 
-_PACKAGES = ("quoth", "faiss-cpu", "numpy", "onnxruntime", "sentencex", "tantivy", "tiktoken", "tokenizers")
+PARTIAL, INPUTS = ".partial", "inputs.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictedQuestion:
-    """One line of `predictions.jsonl`: the question with its gold, and what was predicted."""
+class Predictor(Protocol):
+    """Anything that predicts a question: the whole pipeline, or retrieval alone."""
 
-    question: Question
-    texts: tuple[str, ...]
-    confidences: tuple[float, ...]
-    article_ids: tuple[str, ...]
-    passages_gold: tuple[bool, ...]
-
-    def given(self, min_confidence: float) -> str:
-        """The text that is answered under a threshold; empty for abstaining."""
-        if not self.confidences or self.confidences[0] < min_confidence:
-            return ""
-        return self.texts[0]
-
-
-class OracleRetriever:
-    """Gives the gold passages of the question that is asked: what the reader can do alone."""
-
-    def __init__(self, library: Library, questions: Iterable[Question]) -> None:
-        """Questions are told apart by their text; equal texts share their golds."""
-        self._library = library
-        self._golds: dict[str, list[Question]] = {}
-        for question in questions:
-            self._golds.setdefault(question.question.strip(), []).append(question)
-
-    def retrieve(self, question: str, k: int, filters: Filters) -> list[RetrievedPassage]:
-        """At most `k` passages of the gold articles that hold a gold text; filters have no say here."""
-        del filters
-        found = []
-        for asked in self._golds[question]:
-            for article_id in asked.article_ids:
-                passages = self._library.article_passages(article_id)
-                found += [p for p in passages if is_gold(p, asked)]
-        unique = {passage.key: passage for passage in found}
-        return [RetrievedPassage(passage=passage, retrieval_score=1.0) for passage in unique.values()][:k]
+    def predict(self, question: Question) -> tuple[PredictedQuestion, Timings]:
+        """What is saved of it, and how long it took."""
+        ...
 
 
 def sample(questions: Sequence[Question], limit: int | None, seed: int) -> list[Question]:
@@ -74,33 +55,19 @@ def sample(questions: Sequence[Question], limit: int | None, seed: int) -> list[
     return [questions[i] for i in sorted(chosen)]
 
 
-def run(
-    questions: Sequence[Question], pipeline: Pipeline, out_dir: Path, *, k: int, on_progress: Callable[[], None]
-) -> None:
-    """Predict every question and write `predictions.jsonl` and `timings.jsonl`; nothing half-written stays."""
+def check_questions(questions: Sequence[Question]) -> None:
+    """Refuse questions that the product would not take, before any is asked.
+
+    Raises:
+        DatasetError: there is none, or one cannot be asked; it is named.
+    """
+    if not questions:
+        raise DatasetError("there is no question to ask: look at --split and at the dataset")
     for question in questions:
         try:
             checked_question(question.question)
         except QuestionError as error:
             raise DatasetError(f"question {question.question_id!r}: {error}") from error
-    out_dir.mkdir(parents=True, exist_ok=True)
-    partial, timings = out_dir / ".predictions.jsonl", out_dir / "timings.jsonl"
-    partial_timings = out_dir / ".timings.jsonl"
-    try:
-        with (
-            partial.open("w", encoding="utf-8") as predictions_file,
-            partial_timings.open("w", encoding="utf-8") as timings_file,
-        ):
-            for question in questions:
-                prediction = pipeline.predict(question.question, k=k)
-                predictions_file.write(_dumps(_record(question, prediction)) + "\n")
-                timings_file.write(_dumps({"question_id": question.question_id, **asdict(prediction.timings)}) + "\n")
-                on_progress()
-        partial_timings.replace(timings)
-        partial.replace(out_dir / "predictions.jsonl")
-    finally:
-        partial.unlink(missing_ok=True)
-        partial_timings.unlink(missing_ok=True)
 
 
 def check_archive(questions: Sequence[Question], library: Library) -> None:
@@ -118,119 +85,145 @@ def check_archive(questions: Sequence[Question], library: Library) -> None:
         )
 
 
-def run_threshold(out_dir: Path) -> float:
-    """The threshold that a run was made with, from its `run.json`.
-
-    Raises:
-        DatasetError: the folder holds no finished run.
-    """
-    file = out_dir / "run.json"
-    try:
-        return float(json.loads(file.read_text(encoding="utf-8"))["settings"]["min_confidence"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{out_dir}: no finished run here (run.json: {error!r})") from error
-
-
-def read_predictions(out_dir: Path) -> Iterator[PredictedQuestion]:
-    """The lines of `predictions.jsonl`.
-
-    Raises:
-        DatasetError: the folder holds no finished run.
-    """
-    file = out_dir / "predictions.jsonl"
-    if not file.is_file():
-        raise DatasetError(f"{out_dir}: no finished run here (predictions.jsonl is missing)")
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield _predicted(json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                raise DatasetError(f"{file}, line {number}: damaged ({error!r}); run it again") from error
-
-
-def _predicted(record: dict[str, Any]) -> PredictedQuestion:
-    return PredictedQuestion(
-        question=Question(
-            question_id=record["question_id"],
-            question=record["question"],
-            answers=tuple(record["answers"]),
-            article_ids=tuple(record["article_ids"]),
-            type=record["type"],
-            hard=tuple(record["hard"]),
-            split=record["split"],
-        ),
-        texts=tuple(candidate["text"] for candidate in record["candidates"]),
-        confidences=tuple(candidate["confidence"] for candidate in record["candidates"]),
-        article_ids=tuple(candidate["article_id"] for candidate in record["candidates"]),
-        passages_gold=tuple(passage["is_gold"] for passage in record["passages"]),
-    )
-
-
-def write_run_facts(
-    out_dir: Path, *, settings: dict[str, Any], embedder: EmbedderInfo, model_files: Sequence[Path], dataset: Path
+def run(
+    questions: Sequence[Question],
+    predictor: Predictor,
+    library: Library,
+    out_dir: Path,
+    *,
+    facts: Mapping[str, Any],
+    on_progress: Callable[[int], None],
 ) -> None:
-    """`run.json`: versions, hashes of models and data, settings and machine."""
-    facts = {
-        "settings": settings,
-        "embedder": asdict(embedder),
-        "dataset": {"name": dataset.name, "sha256": file_sha256(dataset)},
-        "models": {file.name: file_sha256(file) for file in model_files},
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "python": platform.python_version(),
-        "machine": {"system": platform.system(), "architecture": platform.machine()},
-    }
-    write_json(out_dir / "run.json", facts)
+    """Predict every question; a stop at any moment leaves an earlier run as it was and this one ready to go on.
+
+    Args:
+        questions: asked in this order.
+        predictor: predicts one; must be deterministic for the bytes to be.
+        library: what the passages' words are read from.
+        out_dir: the run folder.
+        facts: what the run is made with, for `run.json`; `facts["inputs"]` decides whether a stopped run may go on.
+        on_progress: called with the number of questions done, first with those of the stopped run.
+
+    Raises:
+        DatasetError: a stopped run in the folder was made from other inputs, or another process is at work there.
+    """
+    partial = out_dir / PARTIAL
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(out_dir):
+        if (partial / RUN).exists():  # stopped between the files of a switch: what is left there is finished
+            _switch(partial, out_dir)
+            if is_finished(out_dir, facts, questions):
+                on_progress(len(questions))
+                return
+        done = _resume(partial, questions, facts["inputs"])
+        on_progress(len(done))
+        _ask(questions, predictor, partial, done, on_progress)
+        _write_passages(partial / PASSAGES, done, library)
+        write_json(partial / RUN, facts)
+        _switch(partial, out_dir)
 
 
-def write_json(file: Path, document: object) -> None:
-    """Write a JSON document for people: indented, switched to at once."""
-    partial = file.with_name(f".{file.name}")
-    partial.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    partial.replace(file)
+@contextmanager
+def _alone(out_dir: Path) -> Iterator[None]:
+    """Two processes that write the same lines would mix them."""
+    try:
+        held = FileLock(out_dir / ".lock").acquire(timeout=0)
+    except Timeout as error:
+        raise DatasetError(f"{out_dir}: another process is running into this folder; name another one") from error
+    with held:
+        yield
 
 
-def _record(question: Question, prediction: Prediction) -> dict[str, Any]:
-    return {
-        "question_id": question.question_id,
-        "question": question.question,
-        "answers": question.answers,
-        "article_ids": question.article_ids,
-        "type": question.type,
-        "hard": question.hard,
-        "split": question.split,
-        "no_answer_probability": round(prediction.no_answer_probability, 6),
-        "candidates": [
-            {
-                "text": scored.candidate.text,
-                "confidence": round(scored.confidence, 6),
-                "article_id": scored.candidate.article_id,
-                "start": scored.candidate.span.start,
-                "end": scored.candidate.span.end,
-                "margin": round(scored.candidate.margin, 4),
-                "log_probability": round(scored.candidate.log_probability, 4),
-                "retrieval_score": round(scored.candidate.retrieval_score, 6),
-            }
-            for scored in prediction.candidates
-        ],
-        "passages": [_passage_record(found, question) for found in prediction.passages],
-    }
+def _ask(
+    questions: Sequence[Question],
+    predictor: Predictor,
+    partial: Path,
+    done: list[PredictedQuestion],
+    on_progress: Callable[[int], None],
+) -> None:
+    """Predict the questions that are not done yet, each saved before the next is asked."""
+    with (partial / PREDICTIONS).open("a", encoding="utf-8") as lines, (partial / TIMINGS).open("a") as timings:
+        for question in questions[len(done) :]:
+            predicted, timing = predictor.predict(question)
+            lines.write(prediction_line(predicted) + "\n")
+            lines.flush()
+            timings.write(dumps({"question_id": question.question_id, **asdict(timing)}) + "\n")
+            timings.flush()
+            done.append(predicted)
+            on_progress(len(done))
 
 
-def _passage_record(found: RetrievedPassage, question: Question) -> dict[str, Any]:
-    passage: StoredPassage = found.passage
-    return {
-        "article_id": passage.article_id,
-        "start": passage.span.start,
-        "end": passage.span.end,
-        "retrieval_score": round(found.retrieval_score, 6),
-        "is_gold": is_gold(passage, question),
-    }
+def is_finished(out_dir: Path, facts: Mapping[str, Any], questions: Sequence[Question]) -> bool:
+    """Whether the folder holds a finished run of these questions, made from these inputs."""
+    if not (out_dir / RUN).exists():
+        return False
+    same_inputs = read_run(out_dir).document["inputs"] == json.loads(json.dumps(facts["inputs"]))
+    return same_inputs and [p.question for p in read_predictions(out_dir)] == list(questions)
 
 
-def _dumps(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+def _resume(partial: Path, questions: Sequence[Question], inputs: Mapping[str, Any]) -> list[PredictedQuestion]:
+    """What a stopped run had done, with its files cut to just that; an empty start where there is none."""
+    known = partial / INPUTS
+    if not known.exists():
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name in (PREDICTIONS, TIMINGS):
+            (partial / name).touch()
+        write_json(known, inputs)
+        return []
+    begun = json.loads(known.read_text(encoding="utf-8"))
+    if begun != json.loads(json.dumps(inputs)):
+        raise DatasetError(
+            f"{partial.parent}: a stopped run is here that was made with other {_difference(begun, inputs)}; name"
+            f" another folder, or remove {partial} to give it up"
+        )
+    return _cut(partial, questions)
 
 
-def file_sha256(file: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _difference(begun: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(name for name in {*begun, *inputs} if begun.get(name) != inputs.get(name)))
+
+
+def _cut(partial: Path, questions: Sequence[Question]) -> list[PredictedQuestion]:
+    """The predictions of the leading questions for which both files hold a whole line; what is behind is cut off."""
+    files = [partial / PREDICTIONS, partial / TIMINGS]
+    try:
+        lines = [file.read_bytes().split(b"\n")[:-1] for file in files]
+        n_done = min(len(found) for found in lines)
+        done = [parse_prediction(line.decode()) for line in lines[0][:n_done]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DatasetError(f"{partial}: the stopped run is damaged ({error!r}); remove it to start again") from error
+    for file, found in zip(files, lines, strict=True):
+        os.truncate(file, sum(len(line) + 1 for line in found[:n_done]))
+    if [p.question for p in done] != list(questions[:n_done]):
+        raise DatasetError(f"{partial}: the stopped run asked other questions; remove it to start again")
+    return done
+
+
+def _write_passages(file: Path, done: Sequence[PredictedQuestion], library: Library) -> None:
+    places = {place for p in done for place in (*p.gold_passages, *(passage.place for passage in p.passages))}
+    by_article: dict[str, set[PassageRef]] = {}
+    for place in places:
+        by_article.setdefault(place.article_id, set()).add(place)
+    with file.open("w", encoding="utf-8") as lines:
+        for article_id in sorted(by_article):
+            for stored in library.article_passages(article_id):
+                place = PassageRef(article_id, stored.span.start, stored.span.end)
+                if place in by_article[article_id]:
+                    places.remove(place)
+                    lines.write(dumps({"place": asdict(place), "title": stored.title, "text": stored.text}) + "\n")
+    if places:
+        raise DatasetError(f"article {min(places).article_id!r} was changed while it was asked; run it again")
+
+
+def _switch(partial: Path, out_dir: Path) -> None:
+    """Put a finished run in the place of an earlier one; begun again after a stop, it goes on."""
+    for name in (RUN, *DERIVED):
+        (out_dir / name).unlink(missing_ok=True)
+    for name in (PREDICTIONS, PASSAGES, TIMINGS):
+        if (partial / name).exists():
+            (partial / name).replace(out_dir / name)
+    # From here on nothing is left to go on with; `run.json` last, for with it the folder holds a finished run.
+    (partial / INPUTS).unlink(missing_ok=True)
+    (partial / RUN).replace(out_dir / RUN)
+    shutil.rmtree(partial)

@@ -6,55 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from eval.answer_metrics import best_over_golds, exact_match, f1
-from eval.retrieval_metrics import success_at
-from eval.runs import PredictedQuestion
+from eval.bootstrap import Estimate, estimate, estimate_mean, interval, resamples
+from eval.metrics import METRICS
+from eval.outcomes import Floats, Outcomes, outcomes
+from eval.run_folder import PredictedQuestion
 
-SUCCESS_AT = (1, 5, 10)
-COLUMNS = (
-    "em", "f1", "always em", "always f1", "refused right", "refused wrong", *(f"success@{k}" for k in SUCCESS_AT)
+HEADLINE = (
+    "em", "f1", "always_em", "always_f1", "rightly_refused", "wrongly_refused", "success@1", "success@5", "success@10"
 )  # fmt: skip
-_N_RESAMPLES = 1000
-_SEED = 7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A mean in % with its 95 % bootstrap interval (percentiles of resampled means), over `n` questions."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-def estimate(values: Sequence[float]) -> Estimate | None:
-    """The mean of values in [0, 1], in %; None of nothing."""
-    if not values:
-        return None
-    array = np.asarray(values, dtype=np.float64)
-    rng = np.random.default_rng(_SEED)
-    means = np.array([array[rng.integers(len(array), size=len(array))].mean() for _ in range(_N_RESAMPLES)])
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(
-        mean=round(100 * float(array.mean()), 2),
-        low=round(100 * float(low), 2),
-        high=round(100 * float(high), 2),
-        n=len(array),
-    )
+"""What a table of groups shows; the whole run has every metric."""
+PERCENTILES = (50, 90, 99)
+INVALID = "citation_valid"
+Latency = Mapping[str, Mapping[str, Estimate]]
+"""By stage, then "p50", "p90" and "p99": milliseconds a question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Scores of a group of `n` questions, by column; None where the group has no question that counts.
-
-    `em` and `f1` follow the official SQuAD v2.0 script: abstaining is right exactly where the archive has no answer.
-    `always em` and `always f1` are those of the answerable questions when every one is answered, without a threshold.
-    `refused right` is the share of unanswerable questions, `refused wrong` that of answerable ones, left unanswered.
-    """
+    """Scores of a group of `n` questions by metric, fractions in [0, 1]; without those that nothing counts for."""
 
     n: int
-    values: Mapping[str, Estimate | None]
+    values: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,26 +40,46 @@ class RunScores:
     by_hard: Mapping[str, Scores]
 
     def groups(self) -> list[tuple[str, Mapping[str, Scores]]]:
-        """Titled tables, without empty ones."""
-        tables = [("All questions", {"all": self.everything}), ("By split", self.by_split)]
-        tables += [("By type", self.by_type), ("By what makes them hard", self.by_hard)]
-        return [(title, groups) for title, groups in tables if groups]
+        """Titled tables of groups, without those that have nothing to tell apart."""
+        tables = [("By split", self.by_split), ("By type", self.by_type), ("By what makes them hard", self.by_hard)]
+        return [(title, groups) for title, groups in tables if len(groups) > 1]
+
+    @property
+    def all_citations_valid(self) -> bool:
+        """Whether every answer given is in its article where it says; anything else is a fault of Quoth."""
+        valid = self.everything.values.get(INVALID)
+        return valid is None or valid.value == 1
 
 
 def score(predicted: Sequence[PredictedQuestion], min_confidence: float) -> RunScores:
     """All scores of a run."""
+    whole = outcomes(predicted, min_confidence)
+    everything = {m.name: estimate_mean(whole[m.column]) if m.column else estimate(m.of, whole) for m in METRICS}
     return RunScores(
         min_confidence=min_confidence,
-        everything=_scores(predicted, min_confidence),
-        by_split=_grouped(predicted, min_confidence, lambda p: (p.question.split,)),
-        by_type=_grouped(predicted, min_confidence, lambda p: (p.question.type,)),
-        by_hard=_grouped(predicted, min_confidence, lambda p: p.question.hard),
+        everything=Scores(n=len(predicted), values={name: e for name, e in everything.items() if e}),
+        by_split=_grouped(predicted, whole, lambda p: (p.question.split,)),
+        by_type=_grouped(predicted, whole, lambda p: (p.question.type,)),
+        by_hard=_grouped(predicted, whole, lambda p: p.question.hard),
     )
+
+
+def latency(timings: Mapping[str, Floats]) -> Latency:
+    """Milliseconds a question by stage: p50, p90 and p99 with their intervals."""
+    return {
+        stage: {f"p{percent}": _percentile(values, percent) for percent in PERCENTILES}
+        for stage, values in timings.items()
+    }
 
 
 def scores_document(scores: RunScores) -> dict[str, Any]:
     """What `scores.json` holds."""
     return asdict(scores)
+
+
+def latency_document(found: Latency) -> dict[str, Any]:
+    """What `latency.json` holds."""
+    return {stage: {name: asdict(value) for name, value in values.items()} for stage, values in found.items()}
 
 
 def squad_predictions(predicted: Sequence[PredictedQuestion], min_confidence: float) -> dict[str, str]:
@@ -96,31 +88,21 @@ def squad_predictions(predicted: Sequence[PredictedQuestion], min_confidence: fl
 
 
 def _grouped(
-    predicted: Sequence[PredictedQuestion], threshold: float, names: Callable[[PredictedQuestion], Sequence[str]]
+    predicted: Sequence[PredictedQuestion], whole: Outcomes, names: Callable[[PredictedQuestion], Sequence[str]]
 ) -> dict[str, Scores]:
-    groups: dict[str, list[PredictedQuestion]] = {}
-    for p in predicted:
+    groups: dict[str, list[int]] = {}
+    for row, p in enumerate(predicted):
         for name in names(p):
             if name:
-                groups.setdefault(name, []).append(p)
-    return {name: _scores(groups[name], threshold) for name in sorted(groups)}
+                groups.setdefault(name, []).append(row)
+    return {name: _headline(whole.take(np.array(groups[name], dtype=np.int64))) for name in sorted(groups)}
 
 
-def _scores(predicted: Sequence[PredictedQuestion], threshold: float) -> Scores:
-    answerable = [p for p in predicted if p.question.is_answerable]
-    unanswerable = [p for p in predicted if not p.question.is_answerable]
-    values = {
-        "em": estimate([_best(exact_match, p, threshold) for p in predicted]),
-        "f1": estimate([_best(f1, p, threshold) for p in predicted]),
-        "always em": estimate([_best(exact_match, p, 0.0) for p in answerable]),
-        "always f1": estimate([_best(f1, p, 0.0) for p in answerable]),
-        "refused right": estimate([float(not p.given(threshold)) for p in unanswerable]),
-        "refused wrong": estimate([float(not p.given(threshold)) for p in answerable]),
-    }
-    for k in SUCCESS_AT:
-        values[f"success@{k}"] = estimate([success_at(k, p.passages_gold) for p in answerable])
-    return Scores(n=len(predicted), values=values)
+def _headline(group: Outcomes) -> Scores:
+    estimates = {name: estimate_mean(group[name]) for name in HEADLINE}
+    return Scores(n=len(group), values={name: e for name, e in estimates.items() if e})
 
 
-def _best(metric: Callable[[str, str], float], p: PredictedQuestion, threshold: float) -> float:
-    return best_over_golds(metric, p.given(threshold), p.question.answers)
+def _percentile(values: Floats, percent: int) -> Estimate:
+    resampled = [float(np.percentile(values[rows], percent)) for rows in resamples(len(values))]
+    return interval(float(np.percentile(values, percent)), resampled, len(values))

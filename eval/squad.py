@@ -1,14 +1,18 @@
-"""Read SQuAD-format files (v1.1 and v2.0, plain or gzipped)."""
+"""Read SQuAD-format files (v1.1 and v2.0, plain or gzipped).
 
-import gzip
+The form is not ours: fields that it does not know are left to those who added them. What is read is checked: a gold is
+the characters of its paragraph that it says it is, and a question is impossible exactly when it has no gold.
+"""
+
 import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from index.errors import DatasetError
+from eval.data_files import Faults, Record, list_in, open_file, question_in, record_of, text_in
+from index.articles import make_article
+from index.errors import ArticleError, DatasetError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,29 +48,81 @@ def read_squad(path: Path) -> list[SquadParagraph]:
     """Every paragraph of a SQuAD-format file, in file order.
 
     Raises:
-        DatasetError: the file is missing, is not JSON, or lacks a field; the message names the place.
+        DatasetError: the file cannot be read, or has bad records; the message counts them and names the first ones.
+    """
+    faults = Faults()
+    paragraphs = squad_paragraphs(path, faults)
+    faults.refuse(path)
+    return paragraphs
+
+
+def squad_paragraphs(path: Path, faults: Faults) -> list[SquadParagraph]:
+    """The good paragraphs, each with its good questions; the others are added to `faults`.
+
+    Raises:
+        DatasetError: the file cannot be read, or is of another form altogether.
     """
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8") as file:
-            document = json.load(file)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        with open_file(path) as file:
+            document = json.loads(file.read().decode("utf-8-sig"))
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise DatasetError(f"{path}: cannot be read as SQuAD-format JSON: {error}") from error
     try:
-        return list(_paragraphs(document))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise DatasetError(f"{path}: not in SQuAD form, a field is missing or of the wrong type: {error}") from error
+        articles = list_in(record_of(document), "data")
+    except DatasetError as error:
+        raise DatasetError(f"{path}: not in SQuAD form: {error}") from error
+    return list(_paragraphs(articles, faults))
 
 
-def _paragraphs(document: dict[str, Any]) -> Iterator[SquadParagraph]:
-    for article in document["data"]:
-        title = article.get("title", "").replace("_", " ")
-        for paragraph in article["paragraphs"]:
-            questions = tuple(_question(record) for record in paragraph["qas"])
-            yield SquadParagraph(title=title, context=paragraph["context"], questions=questions)
+def _paragraphs(articles: list[object], faults: Faults) -> Iterator[SquadParagraph]:
+    asked: set[str] = set()
+    for number, article in enumerate(articles, start=1):
+        with faults.at(f"article {number}"):
+            record = record_of(article)
+            title = text_in(record, "title", "")
+            for paragraph_number, paragraph in enumerate(list_in(record, "paragraphs"), start=1):
+                name = f" ({title})" if title else ""
+                place = f"article {number}{name}, paragraph {paragraph_number}"
+                with faults.at(place):
+                    yield _paragraph(title.replace("_", " "), record_of(paragraph), asked, place, faults)
 
 
-def _question(record: dict[str, Any]) -> SquadQuestion:
-    marked = () if record.get("is_impossible", False) else record["answers"]
-    answers = tuple(SquadAnswer(text=answer["text"], start=answer["answer_start"]) for answer in marked)
-    return SquadQuestion(question_id=record["id"], question=record["question"].strip(), answers=answers)
+def _paragraph(title: str, record: Record, asked: set[str], place: str, faults: Faults) -> SquadParagraph:
+    context = text_in(record, "context")
+    try:
+        make_article(article_id="p", text=context, title=title)
+    except ArticleError as error:
+        raise DatasetError(f"the paragraph cannot be stored: {error}") from error
+    questions = []
+    for number, value in enumerate(list_in(record, "qas"), start=1):
+        name = value["id"] if isinstance(value, dict) and isinstance(value.get("id"), str) else number
+        with faults.at(f"{place}, question {name}"):
+            question = _question(record_of(value), context)
+            if question.question_id in asked:
+                raise DatasetError("the id was used before")
+            asked.add(question.question_id)
+            questions.append(question)
+    return SquadParagraph(title=title, context=context, questions=tuple(questions))
+
+
+def _question(record: Record, context: str) -> SquadQuestion:
+    answers = tuple(_answer(record_of(value), context) for value in list_in(record, "answers"))
+    impossible = record.get("is_impossible", not answers)
+    if not isinstance(impossible, bool):
+        raise DatasetError(f"field 'is_impossible' must be true or false, not {impossible!r}")
+    if impossible == bool(answers):  # the official script looks at the answers alone: the scores would part
+        raise DatasetError(f"'is_impossible' is {str(impossible).lower()} and there are {len(answers)} answers")
+    return SquadQuestion(question_id=text_in(record, "id"), question=question_in(record), answers=answers)
+
+
+def _answer(record: Record, context: str) -> SquadAnswer:
+    text, start = text_in(record, "text"), record.get("answer_start")
+    if not text.strip():
+        raise DatasetError("an answer is empty")
+    if isinstance(start, bool) or not isinstance(start, int):
+        raise DatasetError(f"field 'answer_start' must be a whole number, not {start!r}")
+    if start < 0 or context[start : start + len(text)] != text:
+        found = context.find(text)
+        where = f"it stands at {found}" if found >= 0 else "it does not stand in the paragraph"
+        raise DatasetError(f"the answer {text[:40]!r} is not at its 'answer_start', {start}: {where}")
+    return SquadAnswer(text=text, start=start)

@@ -3,6 +3,7 @@
 Each write is one transaction and one generation. A derived index that knows its generation asks for what came since.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from datetime import date
@@ -114,6 +115,17 @@ class Library:
             )
             for row in rows
         ]  # fmt: skip
+
+    def content_sha256(self) -> str:
+        """SHA-256, in hexadecimal, of all article ids, titles, texts and passages; how the archive grew has no say."""
+        digest = hashlib.sha256()
+        for query in (
+            "SELECT article_id, title, sha256 FROM articles ORDER BY article_id",
+            'SELECT article_id, start, "end" FROM passages JOIN articles USING (article_key) ORDER BY 1, 2, 3',
+        ):
+            for row in self._database.connection().execute(query):
+                digest.update(repr(row).encode())
+        return digest.hexdigest()
 
     def counts(self) -> tuple[int, int]:
         """The number of articles and of passages."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import Question, read_dataset
+from eval.datasets import read_dataset
+from eval.questions import Question
 from index.articles import Article, find_files, read_file
 
 SEEDS = Path(__file__).parent.parent / "seeds"

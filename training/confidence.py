@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 
 from api.settings import Settings
 from api.wiring import Archive, open_archive
-from eval.answer_metrics import best_over_golds, f1
+from eval.answer_metrics import RIGHT_F1, best_over_golds, f1
 from eval.datasets import read_dataset
 from index.articles import Article, find_files, read_file
 from index.records import Filters
@@ -38,8 +38,6 @@ from qa.pipeline import PASSAGES_READ
 from qa.reader import PassageText, Reader
 from training.data import is_validation
 
-RIGHT_F1 = 0.6
-"""A candidate counts as right from this F1 on: golds of SQuAD train are single, and "33" or "33 soldiers" is chance."""
 LEFT_OUT = 3
 SEED = 7
 PULL = 1e-4

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,43 +6,10 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from tests.conftest import IDLIB, SUEZ
+from tests.api.parts import Quoth
+from tests.conftest import IDLIB
 
 QUESTION = "How many Turkish soldiers were killed in Idlib?"
-
-
-class Quoth:
-    """Runs the installed command in a process of its own, as a user does."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._environment = {
-            **os.environ,
-            "QUOTH_LIBRARY": str(settings.library),
-            "QUOTH_CACHE": str(settings.cache),
-            "COLUMNS": "200",
-        }
-
-    def __call__(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("quoth")), *map(str, arguments)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-
-@pytest.fixture
-def quoth(settings: Settings) -> Quoth:
-    return Quoth(settings)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    articles = tmp_path / "articles"
-    articles.mkdir()
-    for article in (IDLIB, SUEZ):
-        front = f'id: {article.article_id}\ntitle: "{article.title}"\nsource: {article.source}\n'
-        front += f"published: {article.published}"
-        (articles / f"{article.article_id}.md").write_text(f"---\n{front}\n---\n{article.text}", encoding="utf-8")
-    return articles
 
 
 def test_add_ask_replace_and_remove(quoth: Quoth, folder: Path) -> None:
@@ -118,7 +84,6 @@ def test_one_bad_file_does_not_stop_the_rest(quoth: Quoth, folder: Path) -> None
         (("add", "nowhere.txt"), 1, "nowhere.txt: no such file"),
         (("--library", "/proc/nowhere", "list"), 1, "/proc/nowhere"),
         (("frobnicate",), 2, "frobnicate"),
-        (("eval", "score", "nowhere"), 1, "nowhere: no finished run"),
     ],
 )
 def test_errors_say_what_to_do(quoth: Quoth, arguments: tuple[str, ...], code: int, says: str) -> None:
@@ -126,7 +91,7 @@ def test_errors_say_what_to_do(quoth: Quoth, arguments: tuple[str, ...], code: i
 
 
 def test_a_wrong_setting_is_named(quoth: Quoth) -> None:
-    quoth._environment["QUOTH_THREADS"] = "many"
+    quoth.environment["QUOTH_THREADS"] = "many"
 
     assert "QUOTH_THREADS" in quoth("list", code=2).stderr
 
@@ -143,31 +108,8 @@ def test_asking_imports_no_torch(quoth: Quoth, folder: Path, settings: Settings)
         "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], env=quoth._environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], env=quoth.environment, capture_output=True, text=True, check=True
     )
 
     assert done.stdout.strip() == "[]"
     assert settings.library.is_dir()
-
-
-def test_eval_run_writes_the_files_of_a_run(quoth: Quoth, folder: Path, tmp_path: Path) -> None:
-    quoth("add", folder)
-    asked = {
-        "question_id": "q1",
-        "question": QUESTION,
-        "answers": ["33"],
-        "article_ids": ["idlib"],
-        "is_answerable": True,
-    }
-    dataset = tmp_path / "questions.jsonl"
-    dataset.write_text(json.dumps(asked) + "\n", encoding="utf-8")
-    out = tmp_path / "run"
-    quoth("eval", "run", dataset, "--out", out)
-
-    names = {"predictions.jsonl", "timings.jsonl", "squad_predictions.json", "scores.json", "run.json", "report.html"}
-    assert {file.name for file in out.iterdir()} == names
-    scores = json.loads((out / "scores.json").read_text())
-    assert scores["everything"]["values"]["success@1"]["mean"] == 100.0
-    assert "q1" in json.loads((out / "squad_predictions.json").read_text())
-    quoth("eval", "score", out, "--min-confidence", "1")
-    assert json.loads((out / "squad_predictions.json").read_text()) == {"q1": ""}

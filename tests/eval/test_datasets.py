@@ -1,28 +1,15 @@
 import json
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from eval.datasets import Dataset, Question, read_dataset
+from eval.datasets import read_dataset
+from eval.questions import Question
 from index.articles import make_article
 from index.errors import DatasetError
 
 Make = Callable[[str, str], Path]
-GOOD = {
-    "question_id": "q1",
-    "question": "How many?",
-    "answers": ["33", "at least 33"],
-    "article_ids": ["idlib", "moscow"],
-    "is_answerable": True,
-}
-NONE = {"question_id": "q2", "question": "Who?", "answers": [], "article_ids": [], "is_answerable": False}
-
-
-def lines(*records: Any) -> str:
-    return "\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "\n"
 
 
 def squad(*paragraphs: tuple[str, str, list[tuple[str, list[str]]]]) -> str:
@@ -49,83 +36,15 @@ def squad(*paragraphs: tuple[str, str, list[tuple[str, list[str]]]]) -> str:
     return json.dumps({"data": data})
 
 
-def test_json_lines_are_read_in_order_with_all_fields(make: Make) -> None:
-    full = {**GOOD, "asked_on": "2020-03-03", "type": "how many", "hard": ["number"], "near": ["x"], "split": "tune"}
-    found = read_dataset(make("q.jsonl", lines(full) + "\n  \n" + lines(NONE)))
-    assert found == Dataset(
-        questions=[
-            Question(
-                question_id="q1",
-                question="How many?",
-                answers=("33", "at least 33"),
-                article_ids=("idlib", "moscow"),
-                asked_on=date(2020, 3, 3),
-                type="how many",
-                hard=("number",),
-                split="tune",
-                near=("x",),
-            ),
-            Question(question_id="q2", question="Who?", answers=(), article_ids=()),
-        ],
-        articles=None,
-    )
-    assert [question.is_answerable for question in found.questions] == [True, False]
-
-
-@pytest.mark.parametrize("char", ["\u2028", "\u2029", "\u0085", "\ufffd", "👍🏽"])
-def test_characters_that_some_take_for_line_ends_do_not_end_a_line(make: Make, char: str) -> None:
-    question = f"How many{char}in Idlib?"
-    found = read_dataset(make("q.jsonl", lines({**GOOD, "question": question})))
-    assert found.questions[0].question == question
-
-
-BAD = [
-    ({"question": None}, "question"),
-    ({"question": 5}, "question"),
-    ({"answers": "33"}, "answers"),
-    ({"answers": [33]}, "answers"),
-    ({"answers": None}, ""),
-    ({"answers": []}, "'is_answerable' is True and there are 0 answers"),
-    ({"is_answerable": False}, "'is_answerable' is False and there are 2 answers"),
-    ({"article_ids": "idlib"}, "article_ids"),
-    ({"article_ids": []}, "article_ids"),
-    ({"asked_on": "yesterday"}, "yesterday"),
-    ({"asked_on": 20200303}, ""),
-    ({"hard": "number"}, "hard"),
-    ({"colour": "red"}, "unknown field 'colour'"),
-]
-
-
-@pytest.mark.parametrize(("change", "message"), BAD, ids=[str(change) for change, _ in BAD])
-def test_a_bad_record_is_named_by_its_line(make: Make, change: dict[str, Any], message: str) -> None:
-    with pytest.raises(DatasetError, match=rf"q\.jsonl, line 3: .*{message}"):
-        read_dataset(make("q.jsonl", lines(NONE) + "\n" + lines({**GOOD, **change})))
-
-
-@pytest.mark.parametrize("field", GOOD)
-def test_a_missing_field_is_named(make: Make, field: str) -> None:
-    record = {name: value for name, value in GOOD.items() if name != field}
-    with pytest.raises(DatasetError, match=rf"q\.jsonl, line 1: field '{field}' is missing"):
-        read_dataset(make("q.jsonl", lines(record)))
-
-
-@pytest.mark.parametrize("line", ["{", "[]", "5", "null", "not JSON"])
-def test_a_line_that_is_no_record_is_named(make: Make, line: str) -> None:
-    with pytest.raises(DatasetError, match=r"q\.jsonl, line 2: "):
-        read_dataset(make("q.jsonl", lines(GOOD) + line + "\n"))
-
-
-def test_an_id_used_twice_is_named(make: Make) -> None:
-    with pytest.raises(DatasetError, match=r"q\.jsonl, line 3: question_id 'q1' was used before"):
-        read_dataset(make("q.jsonl", lines(GOOD, NONE, GOOD)))
-
-
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"nowhere\.jsonl: cannot be read"):
-        read_dataset(tmp_path / "nowhere.jsonl")
-    (tmp_path / "latin.jsonl").write_bytes("é".encode("latin-1"))
-    with pytest.raises(DatasetError, match=r"latin\.jsonl: cannot be read"):
-        read_dataset(tmp_path / "latin.jsonl")
+def own(number: int, question: str = "Who?") -> str:
+    record = {
+        "question_id": str(number),
+        "question": question,
+        "answers": [],
+        "article_ids": [],
+        "is_answerable": False,
+    }
+    return json.dumps(record) + "\n"
 
 
 def test_squad_paragraphs_become_the_archive_and_repetitions_one_article(make: Make) -> None:
@@ -150,6 +69,8 @@ def test_squad_paragraphs_become_the_archive_and_repetitions_one_article(make: M
         ("left", ("Suez",), (ids[1],)),
         ("again", ("Suez",), (ids[0],)),
     ]
+    assert not found.retrieval_only
+    assert found.skipped == ()
 
 
 def test_equal_golds_of_several_annotators_are_one(make: Make) -> None:
@@ -166,9 +87,64 @@ def test_golds_are_normalised_as_their_article_is(make: Make) -> None:
     assert found.questions[0].answers[0] in found.articles[0].text
 
 
-def test_an_empty_squad_paragraph_is_named(make: Make) -> None:
-    with pytest.raises(DatasetError, match=r"dev\.json: paragraph ' ': field 'text' is empty"):
-        read_dataset(make("dev.json", squad(("A", " ", []))))
+def test_all_bad_records_are_counted_and_the_first_ones_named(make: Make) -> None:
+    text = "".join(own(n, "" if n % 2 else "Who?") for n in range(1, 15))
+    with pytest.raises(DatasetError) as raised:
+        read_dataset(make("q.jsonl", text))
+    head, *named = str(raised.value).split("\n")
+    assert head.endswith("q.jsonl: 7 bad records (the first 5):")
+    assert named == [f"  q.jsonl, line {n}: the question is empty: ask in words" for n in (1, 3, 5, 7, 9)]
+
+
+def test_five_bad_records_are_all_named(make: Make) -> None:
+    with pytest.raises(DatasetError) as raised:
+        read_dataset(make("q.jsonl", "".join(own(n, "") for n in range(5))))
+    assert str(raised.value).count("\n") == 5
+    assert "q.jsonl: 5 bad records:\n" in str(raised.value)
+
+
+def test_bad_records_are_left_out_only_when_asked_and_are_named(make: Make) -> None:
+    found = read_dataset(make("q.jsonl", own(1) + own(2, "") + own(3) + own(1) + "{\n" + own(6)), skip_bad=True)
+    assert [question.question_id for question in found.questions] == ["1", "3", "6"]
+    assert [fault.partition(":")[0] for fault in found.skipped] == [f"q.jsonl, line {n}" for n in (2, 4, 5)]
+    assert found.skipped[0] == "q.jsonl, line 2: the question is empty: ask in words"
+
+
+def test_of_a_bad_squad_file_the_rest_is_read_when_asked(make: Make) -> None:
+    made = squad(("B", " ", []), ("A", "In Suez.", [("where", ["Suez"]), ("?", ["Suez"])]))
+    found = read_dataset(make("dev.json", made), skip_bad=True)
+    assert [(q.question_id, q.answers) for q in found.questions] == [("where", ("Suez",))]
+    assert found.articles is not None
+    assert [article.text for article in found.articles] == ["In Suez."]
+    assert found.skipped == (
+        "article 1 (B), paragraph 1: the paragraph cannot be stored: field 'text' is empty: there is nothing to quote",
+        "article 2 (A), paragraph 1, question ?: the question is empty: ask in words",
+    )
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_file_without_questions_is_refused(make: Make, text: str, *, skip_bad: bool) -> None:
+    with pytest.raises(DatasetError, match=r"q\.jsonl: no questions here"):
+        read_dataset(make("q.jsonl", text), skip_bad=skip_bad)
+
+
+def test_a_file_of_bad_records_alone_is_refused_even_when_they_may_be_left_out(make: Make) -> None:
+    with pytest.raises(DatasetError, match=r"q\.jsonl: 2 bad records:\n"):
+        read_dataset(make("q.jsonl", "[]\n5\n"), skip_bad=True)
+
+
+@pytest.mark.parametrize("name", ["nowhere.jsonl", "nowhere.jsonl.gz", "nowhere.json", "nowhere"])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match=rf"{name}: cannot be read"):
+        read_dataset(tmp_path / name)
+
+
+@pytest.mark.parametrize("data", [b"not gzip", b"\x1f\x8b\x08\x00cut"], ids=["plain", "cut off"])
+def test_a_damaged_gzip_file_is_named(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "q.jsonl.gz").write_bytes(data)
+    with pytest.raises(DatasetError, match=r"q\.jsonl\.gz: cannot be read"):
+        read_dataset(tmp_path / "q.jsonl.gz")
 
 
 def test_the_project_s_own_questions_are_read() -> None:
@@ -176,3 +152,4 @@ def test_the_project_s_own_questions_are_read() -> None:
     assert len(questions) > 100
     assert {question.is_answerable for question in questions} == {True, False}
     assert all(question.split and question.asked_on for question in questions)
+    assert isinstance(questions[0], Question)

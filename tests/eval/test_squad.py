@@ -71,40 +71,118 @@ def test_a_v1_file_says_nothing_of_impossible_questions(make: Make) -> None:
     assert paragraph.questions == EXPECTED[0].questions[:1]
 
 
-def test_the_answers_of_an_impossible_question_are_not_golds(make: Make) -> None:
-    made = document(is_impossible=True)
-    assert read_squad(make("dev.json", json.dumps(made)))[0].questions[0].answers == ()
+def test_fields_that_the_form_does_not_know_are_let_be(make: Make) -> None:
+    made = document(offset="unique")
+    made["url"] = "x"
+    made["data"][0]["paragraphs"][0]["document_id"] = 5
+    assert read_squad(make("dev.json", json.dumps(made))) == EXPECTED
+
+
+def test_offsets_are_those_of_the_text_as_it_stands_in_the_file(make: Make) -> None:
+    context = "Zoe\u0308\r\nsaw Suez."  # NFC and line ends are made later: here they would move the answer
+    made = document(answers=[{"text": "Suez", "answer_start": 10}])
+    made["data"][0]["paragraphs"][0]["context"] = context
+    (paragraph, _) = read_squad(make("dev.json", json.dumps(made)))
+    assert paragraph.context == context
+    assert paragraph.questions[0].answers == (SquadAnswer(text="Suez", start=10),)
+
+
+QUESTION = r"article 1 \(Suez_Canal_\(Egypt\)\), paragraph 1, question "
+BAD: list[tuple[dict[str, Any], str]] = [
+    (
+        {"answers": [{"text": "Suez", "answer_start": 29}]},
+        "the answer 'Suez' is not at its 'answer_start', 29: it stands",
+    ),
+    (
+        {"answers": [{"text": "Suez", "answer_start": 28 - len(CONTEXT)}]},
+        f"the answer 'Suez' is not at its 'answer_start', {28 - len(CONTEXT)}",
+    ),
+    ({"answers": [{"text": "suez", "answer_start": 28}]}, "'answer_start', 28: it does not stand in the paragraph"),
+    ({"answers": [{"text": "Tuesday.x", "answer_start": 49}]}, "it does not stand in the paragraph"),
+    ({"answers": [{"text": "Suez", "answer_start": "28"}]}, "'answer_start' must be a whole number, not '28'"),
+    ({"answers": [{"text": "Suez"}]}, "'answer_start' must be a whole number, not None"),
+    ({"answers": [{"text": "T", "answer_start": False}]}, "'answer_start' must be a whole number, not False"),
+    ({"answers": [{"answer_start": 0}]}, "field 'text' is missing"),
+    ({"answers": [{"text": "", "answer_start": 0}]}, "an answer is empty"),
+    ({"answers": ["Suez"]}, "a JSON object is needed, not 'Suez'"),
+    ({"answers": None}, "field 'answers' is null"),
+    ({"answers": [], "is_impossible": False}, "'is_impossible' is false and there are 0 answers"),
+    ({"is_impossible": True}, "'is_impossible' is true and there are 2 answers"),
+    ({"is_impossible": "no"}, "field 'is_impossible' must be true or false, not 'no'"),
+    ({"question": 5}, "field 'question' must be text, not 5"),
+    ({"question": " ? "}, "the question is empty"),
+    ({"question": "x" * 1001}, "the question has 1001 characters"),
+]
+
+
+@pytest.mark.parametrize(("change", "problem"), BAD, ids=[str(change)[:60] for change, _ in BAD])
+def test_a_bad_question_is_named_by_its_place(make: Make, change: dict[str, Any], problem: str) -> None:
+    with pytest.raises(DatasetError, match=rf"dev\.json: 1 bad record:\n  {QUESTION}q1: .*{problem}"):
+        read_squad(make("dev.json", json.dumps(document(**change))))
+
+
+@pytest.mark.parametrize(("question_id", "problem"), [(5, "must be text, not 5"), (None, "is null")])
+def test_a_question_without_a_good_id_is_named_by_its_number(make: Make, question_id: object, problem: str) -> None:
+    with pytest.raises(DatasetError, match=rf"  {QUESTION}1: field 'id' {problem}"):
+        read_squad(make("dev.json", json.dumps(document(id=question_id))))
+
+
+def test_an_id_used_twice_is_named(make: Make) -> None:
+    with pytest.raises(DatasetError, match=rf"  {QUESTION}q2: the id was used before"):
+        read_squad(make("dev.json", json.dumps(document(id="q2"))))
 
 
 @pytest.mark.parametrize("field", ["id", "question", "answers"])
 def test_a_missing_field_of_a_question_is_named(make: Make, field: str) -> None:
     made = document()
     del made["data"][0]["paragraphs"][0]["qas"][0][field]
-    with pytest.raises(DatasetError, match=rf"dev\.json: not in SQuAD form.*'{field}'"):
+    with pytest.raises(DatasetError, match=rf"{QUESTION}(q1|1): field '{field}' is missing"):
         read_squad(make("dev.json", json.dumps(made)))
 
 
 @pytest.mark.parametrize(
-    "made",
+    ("article", "problem"),
     [
-        [],
-        {},
-        {"data": None},
-        {"data": [1]},
-        {"data": ["article"]},
-        {"data": [{"title": "T"}]},
-        {"data": [{"title": None, "paragraphs": []}]},
-        {"data": [{"paragraphs": [{"qas": []}]}]},
-        {"data": [{"paragraphs": [{"context": "C"}]}]},
-        document(answers=[{"text": "Suez"}]),
-        document(answers=["Suez"]),
-        document(answers=None),
-        document(question=5),
+        (1, "article 1: a JSON object is needed, not 1"),
+        ({"title": "T"}, "article 1: field 'paragraphs' is missing"),
+        ({"title": ["T"], "paragraphs": []}, r"article 1: field 'title' must be text, not \['T'\]"),
+        ({"paragraphs": [{"qas": []}]}, "article 1, paragraph 1: field 'context' is missing"),
+        ({"paragraphs": [{"context": "C"}]}, "article 1, paragraph 1: field 'qas' is missing"),
+        (
+            {"paragraphs": [{"context": " ", "qas": []}]},
+            "article 1, paragraph 1: the paragraph cannot be stored: field 'text' is empty",
+        ),
+        (
+            {"paragraphs": [{"context": "C\x00", "qas": []}]},
+            "article 1, paragraph 1: the paragraph cannot be stored: field 'text' holds a NUL",
+        ),
+        ({"paragraphs": [5]}, "article 1, paragraph 1: a JSON object is needed, not 5"),
     ],
     ids=str,
 )
+def test_a_bad_article_or_paragraph_is_named_by_its_place(make: Make, article: object, problem: str) -> None:
+    with pytest.raises(DatasetError, match=rf"dev\.json: 1 bad record:\n  {problem}"):
+        read_squad(make("dev.json", json.dumps({"data": [article]})))
+
+
+def test_all_that_is_bad_is_told_at_once(make: Make) -> None:
+    made = document(question="")
+    made["data"][0]["paragraphs"][1]["context"] = ""
+    made["data"].append({"title": "T"})
+    with pytest.raises(DatasetError) as raised:
+        read_squad(make("dev.json", json.dumps(made)))
+    head, *named = str(raised.value).split("\n")
+    assert head.endswith("dev.json: 3 bad records:")
+    assert [fault.partition(": ")[0].strip() for fault in named] == [
+        "article 1 (Suez_Canal_(Egypt)), paragraph 1, question q1",
+        "article 1 (Suez_Canal_(Egypt)), paragraph 2",
+        "article 2",
+    ]
+
+
+@pytest.mark.parametrize("made", [[], {}, {"data": None}, {"data": {}}, 5], ids=str)
 def test_a_file_of_another_form_is_refused(make: Make, made: object) -> None:
-    with pytest.raises(DatasetError, match=r"dev\.json: not in SQuAD form"):
+    with pytest.raises(DatasetError, match=r"dev\.json: not in SQuAD form: (field 'data'|a JSON object is needed)"):
         read_squad(make("dev.json", json.dumps(made)))
 
 
