@@ -4,6 +4,10 @@ import hashlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from api.settings import Settings
 from api.terminal import progress
@@ -20,12 +24,23 @@ _CUTTING = (passages, intake, embedder)
 """The code that cuts and embeds: who changes it wants to measure the change, not an archive from before it."""
 
 
+LibraryFolder = Annotated[
+    Path | None,
+    typer.Option("--library", help="The Library to ask, where the dataset brings no archive; also before `eval`."),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splitting:
     """How articles are cut into passages, in cl100k tokens."""
 
     passage_tokens: int = PASSAGE_TOKENS
     overlap_tokens: int = OVERLAP_TOKENS
+
+
+def with_library(settings: Settings, library: Path | None) -> Settings:
+    """The settings with another Library, if one is named."""
+    return settings if library is None else settings.model_copy(update={"library": library})
 
 
 def chosen_questions(dataset: Dataset, *, split: str, limit: int | None, seed: int) -> list[Question]:

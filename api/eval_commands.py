@@ -9,9 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from api.eval_archive import chosen_questions, dataset_archive
+from api.eval_archive import LibraryFolder, chosen_questions, dataset_archive, with_library
 from api.eval_terminal import show_scores
-from api.settings import Settings
 from api.terminal import progress
 from api.wiring import MODEL_FILES
 from eval.datasets import read_dataset
@@ -51,6 +50,7 @@ def run_command(
         ),
     ],
     out: Annotated[Path, typer.Option(file_okay=False, help="The run folder to write; a stopped run in it goes on.")],
+    library: LibraryFolder = None,
     oracle: Annotated[
         bool, typer.Option("--oracle", help="Give the reader the gold passages instead of retrieving.")
     ] = False,
@@ -69,7 +69,7 @@ def run_command(
     A SQuAD-format file or a BEIR folder brings its archive; JSON lines are asked of the Library (--library). Stop it
     and run it again: it goes on. Exit code 1 if an answer is not in its article where it says.
     """
-    settings: Settings = context.obj
+    settings = with_library(context.obj, library)
     dataset = read_dataset(dataset_path, skip_bad=skip_bad)
     for fault in dataset.skipped:
         Console(stderr=True, emoji=False).print(f"[yellow]left out:[/yellow] {escape(fault)}", soft_wrap=True)

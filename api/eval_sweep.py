@@ -10,7 +10,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from api.eval_archive import Splitting, built_archive, chosen_questions, library_articles
+from api.eval_archive import (
+    LibraryFolder,
+    Splitting,
+    built_archive,
+    chosen_questions,
+    library_articles,
+    with_library,
+)
 from api.eval_terminal import LEGEND, SHORT
 from api.settings import Settings
 from api.terminal import progress
@@ -47,6 +54,7 @@ def sweep_command(
     context: typer.Context,
     dataset_path: Annotated[Path, typer.Argument(metavar="DATASET", help="As for `quoth eval run`.")],
     out: Annotated[Path, typer.Option(file_okay=False, help="The folder to write; a stopped sweep in it goes on.")],
+    library: LibraryFolder = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take a random sample of this many questions.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample.")] = 7,
     split: Annotated[str, typer.Option(help="Only questions of this split.")] = "",
@@ -82,7 +90,7 @@ def sweep_command(
     thresholds = _numbers("--min-confidence", min_confidence, 0, 1)
     if not any((*wanted.values(), thresholds)):
         raise typer.BadParameter("every setting is left out: there is nothing to sweep")
-    settings: Settings = context.obj
+    settings = with_library(context.obj, library)
     dataset = read_dataset(dataset_path)
     if dataset.retrieval_only:
         raise DatasetError(f"{dataset_path}: holds no answers; a sweep needs questions with answers")

@@ -120,6 +120,17 @@ def test_a_second_run_gives_the_same_bytes_and_json_alone_on_stdout(
     assert json.loads(told.stdout)["everything"]["n"] == 4
 
 
+def test_the_library_may_be_named_after_the_command(
+    filled: Settings, dataset: Path, first: tuple[Path, object], tmp_path: Path
+) -> None:
+    elsewhere = QuothHere(filled.model_copy(update={"library": tmp_path / "none"}))
+    named = ("--library", filled.library, "--out", tmp_path / "named", "--min-confidence", "0.1")
+    elsewhere("eval", "run", dataset, *named)
+    assert bytes_of(tmp_path / "named") == bytes_of(first[0])
+    refused = elsewhere("eval", "run", dataset, "--out", tmp_path / "unnamed", code=1)
+    assert "no Library here yet" in refused.stderr
+
+
 def test_a_squad_file_is_its_own_archive_which_is_built_once(
     quoth_here: QuothHere, filled: Settings, tmp_path: Path
 ) -> None:
