@@ -89,9 +89,10 @@ def run_command(
         embedder=archive.embedder.info,
         models=MODEL_FILES,
     )
-    retriever = OracleRetriever(archive.library, questions) if oracle else archive.retriever
-    predictor: Predictor = RetrievalPredictor(archive.retriever, k=k)
-    if not dataset.retrieval_only:
+    if dataset.retrieval_only:
+        predictor: Predictor = RetrievalPredictor(archive.retriever, k=k)
+    else:
+        retriever = OracleRetriever(archive.library, questions) if oracle else archive.retriever
         pipeline = Pipeline(archive.library, retriever, Reader(threads=settings.threads), confidence)
         predictor = AnswerPredictor(pipeline, archive.library, k=k)
     with progress() as shown:
