@@ -6,30 +6,13 @@ import pytest
 
 from eval.compare import Fact, Side, compare, comparison_document
 from eval.questions import Question
-from eval.run_folder import PassageRef, PredictedCandidate, PredictedQuestion, RankedPassage
+from eval.run_folder import PassageRef, PredictedQuestion, RankedPassage
 from index.errors import DatasetError
+from tests.eval.made import predicted
 
 
 def answered(name: str, golds: tuple[str, ...], text: str, confidence: float) -> PredictedQuestion:
-    candidate = PredictedCandidate(
-        text=text,
-        confidence=confidence,
-        article_id="a",
-        start=0,
-        end=len(text),
-        margin=1.0,
-        log_probability=-0.1,
-        retrieval_score=0.5,
-    )
-    return PredictedQuestion(
-        question=Question(question_id=name, question=f"{name}?", answers=golds, article_ids=("a",) if golds else ()),
-        candidates=(candidate,),
-        no_answer_probability=0.1,
-        passages=(),
-        gold_grades=(),
-        gold_passages=(),
-        citation_valid=True,
-    )
+    return predicted(name, golds, [(text, confidence)] if text else [])
 
 
 def side(

@@ -4,31 +4,13 @@ import pytest
 
 from eval.outcomes import outcomes
 from eval.pairs import changes, paired
-from eval.questions import Question
-from eval.run_folder import PredictedCandidate, PredictedQuestion
+from eval.run_folder import PredictedQuestion
 from index.errors import DatasetError
+from tests.eval.made import predicted
 
 
 def answered(name: str, golds: tuple[str, ...], text: str, confidence: float = 0.9) -> PredictedQuestion:
-    candidate = PredictedCandidate(
-        text=text,
-        confidence=confidence,
-        article_id="a",
-        start=0,
-        end=len(text),
-        margin=1.0,
-        log_probability=-0.1,
-        retrieval_score=0.5,
-    )
-    return PredictedQuestion(
-        question=Question(question_id=name, question=f"{name}?", answers=golds, article_ids=("a",) if golds else ()),
-        candidates=(candidate,) if text else (),
-        no_answer_probability=0.1,
-        passages=(),
-        gold_grades=(),
-        gold_passages=(),
-        citation_valid=bool(text) or None,
-    )
+    return predicted(name, golds, [(text, confidence)] if text else [])
 
 
 A = [answered(name, ("ten ships",), "ten ships") for name in ("q1", "q2", "q3")]
