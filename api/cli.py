@@ -107,11 +107,21 @@ def ask(
     min_confidence: Annotated[
         float | None, typer.Option(min=0, max=1, help="Answer only at or above this confidence.")
     ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Answer only if answers as sure were right this often on held-out questions."),
+    ] = None,
 ) -> None:
     """Answer a question with a quote and its citation; exit code 3 if the archive holds no answer."""
     checked_question(question)
     pipeline = open_pipeline(open_archive(context.obj), context.obj)
-    reply = pipeline.ask(question, k=passages, filters=_filters(before, after, source), min_confidence=min_confidence)
+    reply = pipeline.ask(
+        question,
+        k=passages,
+        filters=_filters(before, after, source),
+        min_confidence=min_confidence,
+        precision=precision,
+    )
     if as_json:
         _print_document(schemas.AskDocument.of(reply))
     else:
@@ -203,6 +213,7 @@ def serve(
 
     archive = open_archive(context.obj, create=True)
     service = Service(archive=archive, pipeline=open_pipeline(archive, context.obj))
+    service.pipeline.warm_up()
     uvicorn.run(build_app(service, importlib.metadata.version("quoth")), host=host, port=port)
 
 

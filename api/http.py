@@ -79,7 +79,11 @@ def _add_questions(app: FastAPI, service: Service) -> None:
     def ask(request: AskRequest) -> AskDocument:
         """The cited answer, or null where the archive holds none."""
         reply = service.pipeline.ask(
-            request.question, k=request.passages, filters=_filters(request), min_confidence=request.min_confidence
+            request.question,
+            k=request.passages,
+            filters=_filters(request),
+            min_confidence=request.min_confidence,
+            precision=request.precision,
         )
         return AskDocument.of(reply)
 

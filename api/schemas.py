@@ -50,6 +50,10 @@ class AskRequest(SearchRequest):
     min_confidence: Probability | None = Field(
         default=None, description="Answer only at or above this confidence; by default the fitted threshold."
     )
+    precision: Probability | None = Field(
+        default=None,
+        description="Answer only at or above the confidence whose answers were right this often on held-out questions.",
+    )
 
 
 class SentenceDocument(Document):
@@ -147,6 +151,7 @@ class AskDocument(Document):
     question: str
     answer: AnswerDocument | None
     no_answer_probability: Probability = Field(description="The probability that none of the candidates is right.")
+    min_confidence: Probability = Field(description="The confidence that an answer had to have.")
     alternatives: list[AnswerDocument]
     passages: list[PassageDocument]
     timings_ms: dict[str, float] = Field(examples=[{"retrieve": 4.1, "read": 52.0, "total": 57.3}])
@@ -159,6 +164,7 @@ class AskDocument(Document):
             question=reply.question,
             answer=AnswerDocument.of(reply.answer) if reply.answer else None,
             no_answer_probability=round(reply.no_answer_probability, 4),
+            min_confidence=reply.min_confidence,
             alternatives=[AnswerDocument.of(rival) for rival in reply.alternatives],
             passages=[PassageDocument.of(found) for found in reply.passages],
             timings_ms={name: round(value, 1) for name, value in timings.items()},

@@ -32,6 +32,7 @@ def show_reply(console: Console, reply: Reply) -> None:
     else:
         chance = _percent(reply.no_answer_probability)
         console.print(Text("The archive holds no answer that is sure enough", "bold yellow"))
+        console.print(f"[dim]An answer must be {_percent(reply.min_confidence)} sure.[/dim]")
         console.print(f"[dim]The chance that none of the candidates is right: {chance}[/dim]")
     if reply.alternatives:
         console.print()

@@ -4,7 +4,7 @@ QuothError
 ├── InputError           what was given is wrong: mend it and call again
 │   ├── ArticleError     an article file or record cannot be taken in
 │   ├── DatasetError     an evaluation dataset or run folder cannot be read
-│   ├── QuestionError    a question is empty or too long
+│   ├── QuestionError    a question, or how sure its answer must be, cannot be taken
 │   └── NotFoundError    no article has that id
 ├── LibraryError         the Library itself cannot be used: the message says what to do
 │   ├── LibraryBusyError another process is writing; try again
@@ -30,7 +30,7 @@ class DatasetError(InputError):
 
 
 class QuestionError(InputError):
-    """A question is empty or longer than is read."""
+    """A question is empty or longer than is read, or no threshold is known for the precision that is asked for."""
 
 
 class NotFoundError(InputError):

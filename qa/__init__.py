@@ -1,4 +1,4 @@
 """Question in, cited answer or abstention out.
 
-Reading order: windows, decode, reader, candidates, confidence, citation, pipeline.
+Reading order: windows, decode, reader, marks, wholes, tidy, candidates, confidence, citation, pipeline.
 """

@@ -3,6 +3,9 @@
 Each candidate i has log-odds z_i = bias + sum of weight x feature; "no candidate is right" has 0. The confidence of i
 is exp(z_i) / (1 + sum of exp(z_j)) over the candidates of all passages read: the reader's scores of different passages
 meet here, in one normalisation, together with how well each passage was retrieved.
+
+The features are few on purpose. Whether other passages say the same, the form of the question and the similarity of
+question and passage were tried too, and made no corpus better when they were fitted on the others (docs/adr/0008).
 """
 
 import json
@@ -11,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.errors import ModelError
+from index.errors import ModelError, QuestionError
 from qa.candidates import Candidate, merge
 from qa.reader import WEIGHTS
 
@@ -28,14 +31,15 @@ class ScoredCandidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confidence:
-    """The fitted numbers, and the threshold below which Quoth does not answer."""
+class Weights:
+    """What each feature adds to a candidate's log-odds."""
 
     bias: float
     log_probability: float
     margin: float
     retrieval_score: float
-    min_confidence: float
+    length: float
+    """Of the logarithm of one more than its number of words: long candidates are right less often."""
 
     def log_odds(self, candidate: Candidate) -> float:
         """z_i of the module's formula; higher is better."""
@@ -44,13 +48,38 @@ class Confidence:
             + self.log_probability * candidate.log_probability
             + self.margin * candidate.margin
             + self.retrieval_score * candidate.retrieval_score
+            + self.length * length_of(candidate)
         )
+
+
+def length_of(candidate: Candidate) -> float:
+    """The feature `length`."""
+    return math.log1p(len(candidate.text.split()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """On held-out questions, answers of at least `min_confidence` were right as often as `precision` says."""
+
+    precision: float
+    min_confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confidence:
+    """The fitted weights, the threshold below which Quoth does not answer, and those that keep a precision.
+
+    `thresholds` rise in both their numbers.
+    """
+
+    weights: Weights
+    min_confidence: float
+    thresholds: tuple[Threshold, ...]
 
     def score(self, found: Sequence[Candidate]) -> tuple[list[ScoredCandidate], float]:
         """The candidates worth keeping, best first and merged, and the probability that none of them is right."""
-        ranked = sorted(found, key=lambda c: (-self.log_odds(c), c.article_id, c.span))
-        kept = merge(ranked)[:N_RIVALS]
-        logits = [self.log_odds(candidate) for candidate in kept]
+        kept = self.rivals(found)
+        logits = [self.weights.log_odds(candidate) for candidate in kept]
         highest = max([0.0, *logits])
         masses = [math.exp(logit - highest) for logit in logits]
         total = math.exp(-highest) + sum(masses)
@@ -59,6 +88,23 @@ class Confidence:
             for candidate, mass in zip(kept, masses, strict=True)
         ]
         return scored, math.exp(-highest) / total
+
+    def rivals(self, found: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates that share the probability: the best after merging, best first."""
+        ranked = sorted(found, key=lambda c: (-self.weights.log_odds(c), c.article_id, c.span))
+        return merge(ranked)[:N_RIVALS]
+
+    def threshold_for(self, precision: float) -> float:
+        """The lowest threshold that kept at least this precision on held-out questions.
+
+        Raises:
+            QuestionError: none did; the message says what the highest precision is.
+        """
+        for threshold in self.thresholds:
+            if threshold.precision >= precision:
+                return threshold.min_confidence
+        highest = f"{self.thresholds[-1].precision:g} is the highest" if self.thresholds else "none is known"
+        raise QuestionError(f"no threshold kept a precision of {precision:g} on held-out questions: {highest}")
 
 
 def load_confidence(folder: Path = WEIGHTS) -> Confidence:
@@ -69,9 +115,23 @@ def load_confidence(folder: Path = WEIGHTS) -> Confidence:
     """
     file = folder / "confidence.json"
     try:
-        numbers = {name: float(value) for name, value in dict(json.loads(file.read_text())).items()}
-        if not all(math.isfinite(number) for number in numbers.values()):
-            raise ValueError("a number is not finite")
-        return Confidence(**numbers)
-    except (OSError, ValueError, TypeError) as error:
+        record = dict(json.loads(file.read_text(encoding="utf-8")))
+        confidence = Confidence(
+            weights=Weights(**{name: _finite(value) for name, value in dict(record.pop("weights")).items()}),
+            min_confidence=_finite(record.pop("min_confidence")),
+            thresholds=tuple(
+                Threshold(precision=_finite(precision), min_confidence=_finite(threshold))
+                for precision, threshold in list(record.pop("thresholds"))
+            ),
+        )
+        if record:
+            raise ValueError(f"unknown fields: {', '.join(record)}")
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise ModelError(f"{file}: cannot be read ({error}); reinstall quoth") from error
+    return confidence
+
+
+def _finite(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)

@@ -51,12 +51,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a question gets: an answer or None, its rivals, and what was read. Every rival is cited as well."""
+    """What a question gets: an answer or None, its rivals, and what was read. Every rival is cited as well.
+
+    `min_confidence` is the threshold that decided.
+    """
 
     question: str
     answer: Answer | None
     alternatives: Sequence[Answer]
     no_answer_probability: float
+    min_confidence: float
     passages: Sequence[RetrievedPassage]
     timings: Timings
     total_ms: float
@@ -100,6 +104,22 @@ class Pipeline:
         """The threshold that was fitted together with the confidence."""
         return self._confidence.min_confidence
 
+    def warm_up(self) -> None:
+        """Ask once for nothing: the first question of a process is slower, indexes are opened and buffers made."""
+        self.predict("What happened?")
+
+    def threshold(self, min_confidence: float | None = None, precision: float | None = None) -> float:
+        """The confidence that an answer must have: as asked, or that kept the precision asked for, or the fitted one.
+
+        Raises:
+            QuestionError: both are asked for, or no threshold is known to keep the precision.
+        """
+        if precision is not None and min_confidence is not None:
+            raise QuestionError("ask for a precision or for a min_confidence, not for both")
+        if precision is not None:
+            return self._confidence.threshold_for(precision)
+        return self._confidence.min_confidence if min_confidence is None else min_confidence
+
     def predict(self, question: str, *, k: int = PASSAGES_READ, filters: Filters = Filters()) -> Prediction:  # noqa: B008 (frozen)
         """Retrieve and read `k` passages, and score what they offer. No threshold is applied.
 
@@ -128,15 +148,16 @@ class Pipeline:
         k: int = PASSAGES_READ,
         filters: Filters = Filters(),  # noqa: B008 (frozen)
         min_confidence: float | None = None,
+        precision: float | None = None,
     ) -> Reply:
-        """The cited answer to a question, or none; every quote has just been re-read.
+        """The cited answer to a question, or none; every quote has just been re-read. The two last: see `threshold`.
 
         Raises:
-            QuestionError: the question is empty or too long.
+            QuestionError: the question is empty or too long, or the threshold cannot be had.
             CitationError: an article is not as it was stored.
         """
         began = time.perf_counter()
-        threshold = self.min_confidence if min_confidence is None else min_confidence
+        threshold = self.threshold(min_confidence, precision)
         try:
             reply = self._reply(self.predict(question, k=k, filters=filters), threshold, began)
         except CitationError:
@@ -154,6 +175,7 @@ class Pipeline:
             answer=answer,
             alternatives=alternatives,
             no_answer_probability=prediction.no_answer_probability,
+            min_confidence=min_confidence,
             passages=prediction.passages,
             timings=prediction.timings,
             total_ms=(time.perf_counter() - began) * 1000,

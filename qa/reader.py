@@ -1,6 +1,8 @@
 """Question and passages to scored spans, with ONNX Runtime."""
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +17,6 @@ from qa.windows import Window, WindowBuilder
 
 WEIGHTS = Path(__file__).parent / "weights"
 _SPANS_PER_PASSAGE = 10
-_BATCH_SIZE = 8
-_LENGTH_STEP = 16
-"""Windows whose lengths, rounded up to this many tokens, are equal are read together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class ReadSpan:
 
 
 class Reader:
-    """The extractive reader. Safe to share between threads."""
+    """The extractive reader. Safe to share: however many ask, `threads` windows are read at a time."""
 
     def __init__(self, folder: Path = WEIGHTS, *, graph: str = "reader.onnx", threads: int = 0) -> None:
         """Open the reader in `folder` (the graph and `tokenizer.json`); `threads` 0 takes every core.
@@ -52,63 +51,56 @@ class Reader:
         """
         self._builder = WindowBuilder(folder / "tokenizer.json")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        # One window a thread, not several threads a window: see read().
+        options.intra_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(
-                str(folder / graph), options, providers=["CPUExecutionProvider"]
+                str(folder / graph),
+                options,
+                providers=["CPUExecutionProvider"],
+                # Its kernel is slower than the two it replaces: 139 ms for ten passages against 125 (docs/adr/0009).
+                disabled_optimizers=["SkipLayerNormFusion"],
             )
         except Exception as error:  # ONNX Runtime raises its own unexported types
             raise ModelError(f"{folder / graph}: cannot be opened ({error}); reinstall quoth") from error
+        self._threads = ThreadPoolExecutor(threads or available_cores(), thread_name_prefix="reader")
 
     def read(self, question: str, passages: Sequence[PassageText]) -> list[list[ReadSpan]]:
-        """For each passage its best spans, best first; a passage that is nothing but blanks has none."""
+        """For each passage its best spans, best first; a passage that is nothing but blanks has none.
+
+        Each window is read alone, so what is found in a passage does not depend on what else is read (in a batch, the
+        scales of int8 activations would). It is also the fastest way (docs/adr/0009).
+        """
         windows = [
             (place, window)
             for place, passage in enumerate(passages)
             for window in self._builder.windows(question, passage.title, passage.text)
         ]
         found: list[dict[CharSpan, ReadSpan]] = [{} for _ in passages]
-        for batch in _batches(windows):
-            starts, ends = self._run([window for _, window in batch])
-            for (place, window), start, end in zip(batch, starts, ends, strict=True):
-                for span in _spans(window, start, end):
-                    seen = found[place].get(span.span)
-                    if seen is None or span.log_probability > seen.log_probability:
-                        found[place][span.span] = span
+        readings = self._threads.map(self._read_window, [window for _, window in windows])
+        for (place, _), spans in zip(windows, readings, strict=True):
+            for span in spans:
+                seen = found[place].get(span.span)
+                if seen is None or span.log_probability > seen.log_probability:
+                    found[place][span.span] = span
         return [
             sorted(spans.values(), key=lambda s: (-s.log_probability, s.span))[:_SPANS_PER_PASSAGE] for spans in found
         ]
 
-    def _run(self, windows: Sequence[Window]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Start and end logits, each `(n_windows, n_tokens)` float32."""
-        width = max(len(window.input_ids) for window in windows)
-        ids, types, mask = (np.zeros((len(windows), width), dtype=np.int64) for _ in range(3))
-        for row, window in enumerate(windows):
-            n_tokens = len(window.input_ids)
-            ids[row, :n_tokens] = window.input_ids
-            types[row, window.passage_start : n_tokens] = 1
-            mask[row, :n_tokens] = 1
+    def _read_window(self, window: Window) -> list[ReadSpan]:
+        ids = window.input_ids[None, :]
+        types = np.zeros_like(ids)
+        types[:, window.passage_start :] = 1
         start, end = self._session.run(
-            ["start_logits", "end_logits"], {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+            ["start_logits", "end_logits"],
+            {"input_ids": ids, "token_type_ids": types, "attention_mask": np.ones_like(ids)},
         )
-        return start, end
+        return list(_spans(window, start[0], end[0]))
 
 
-def _batches(windows: Sequence[tuple[int, Window]]) -> Iterator[list[tuple[int, Window]]]:
-    """Windows of like length together: padding is computed and thrown away."""
-    ordered = sorted(windows, key=lambda item: len(item[1].input_ids))
-    batch: list[tuple[int, Window]] = []
-    for item in ordered:
-        if batch and (len(batch) == _BATCH_SIZE or _rounded(item) != _rounded(batch[0])):
-            yield batch
-            batch = []
-        batch.append(item)
-    if batch:
-        yield batch
-
-
-def _rounded(item: tuple[int, Window]) -> int:
-    return -(-len(item[1].input_ids) // _LENGTH_STEP)
+def available_cores() -> int:
+    """Cores that this process may use: fewer than the machine has, in a container or under taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _spans(window: Window, start: NDArray[np.float32], end: NDArray[np.float32]) -> Iterator[ReadSpan]:

