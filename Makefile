@@ -67,9 +67,13 @@ $(RUN)/negatives-%.npy: | install
 $(RUN)/first/weights.pt: $(RUN)/negatives-TRAIN.npy
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(RUN)/first --recipe first --data $(TRAIN) --negatives $<
 
-$(RUN)/weights.pt: $(RUN)/first/weights.pt $(RUN)/negatives-MORE.npy
-	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(RUN) --start $< \
+# Two runs from the first one's weights, in other orders: their mean is better than either.
+$(RUN)/second-%/weights.pt: $(RUN)/first/weights.pt $(RUN)/negatives-MORE.npy
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --start $< --seed $* \
 		--data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
+
+$(RUN)/weights.pt: $(RUN)/second-8/weights.pt $(RUN)/second-9/weights.pt
+	$(BIN)/python -m training.average $@ $^
 
 $(RUN)/reader.onnx: $(RUN)/weights.pt
 	$(BIN)/python -m training.export $< $(RUN)

@@ -247,10 +247,12 @@ def train(
     recipe_name: Annotated[Literal["first", "second"], typer.Option("--recipe", help="The settings.")] = "second",
     steps: Annotated[int | None, typer.Option(help="Batches to learn from, instead of the recipe's.")] = None,
     start: Annotated[Path | None, typer.Option(help="Weights to start from instead of the backbone.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is random, instead of the recipe's.")] = None,
 ) -> None:
     """Train, or go on training."""
     recipe = RECIPES[recipe_name]
     recipe = recipe if steps is None else replace(recipe, n_steps=steps)
+    recipe = recipe if seed is None else replace(recipe, seed=seed)
     if len(data) != len(negatives):
         raise SystemExit(f"{len(data)} --data and {len(negatives)} --negatives: each file needs its own")
     out_dir.mkdir(parents=True, exist_ok=True)
