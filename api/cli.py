@@ -10,6 +10,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,9 @@ from api.settings import Settings
 from api.wiring import open_archive, open_library, open_pipeline
 from index.articles import Article, find_files, read_file
 from index.check import faults
+from index.check import repair as rebuild
 from index.errors import ArticleError, QuestionError, QuothError
+from index.follower import Follower
 from index.intake import Intake, TakenIn
 from index.records import Filters
 from qa.pipeline import PASSAGES_READ, checked_question
@@ -75,14 +78,24 @@ def add(
         list[Path], typer.Argument(metavar="PATH...", help="Files (.txt, .md, .jsonl) or folders of them.")
     ],
     as_json: _Json = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print a line for each article, once it is safely stored.")
+    ] = False,
 ) -> None:
-    """Take in articles. A changed file replaces its article; one bad file never stops the rest."""
+    """Take in articles. A changed file replaces its article; one bad file never stops the rest.
+
+    Stopped in the middle and run again, it goes on where it was.
+    """
+    if verbose and as_json:
+        raise typer.BadParameter("--verbose prints lines and --json one document: choose one")
+    _give_way()
     files, errors = find_files(paths)
     _say_skipped(Console(stderr=True), "", [str(error) for error in errors])
     archive = open_archive(context.obj, create=True)
-    taken_in, more_errors = _take_in(archive.intake(), files)
+    taken_in, more_errors = _take_in(archive.intake(), files, verbose=verbose)
     failed = [*map(str, errors), *more_errors]
     archive.derived.refresh()
+    archive.derived.merge()
     by_status = {
         status: [t.article_id for t in taken_in if t.status == status] for status in ("added", "replaced", "unchanged")
     }
@@ -185,9 +198,17 @@ def remove(context: typer.Context, article_id: _Id, as_json: _Json = False) -> N
 
 
 @app.command()
-def check(context: typer.Context, as_json: _Json = False) -> None:
+def check(
+    context: typer.Context,
+    as_json: _Json = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First make the indexes anew from what the Library holds.")
+    ] = False,
+) -> None:
     """Verify the Library and its indexes; exit code 1 if something is wrong."""
     library = open_library(context.obj)
+    if repair:
+        rebuild(library)
     found = list(faults(library))
     articles, passages = library.counts()
     if as_json:
@@ -214,7 +235,8 @@ def serve(
     archive = open_archive(context.obj, create=True)
     service = Service(archive=archive, pipeline=open_pipeline(archive, context.obj))
     service.pipeline.warm_up()
-    uvicorn.run(build_app(service, importlib.metadata.version("quoth")), host=host, port=port)
+    with Follower(archive.derived):
+        uvicorn.run(build_app(service, importlib.metadata.version("quoth")), host=host, port=port)
 
 
 def main() -> None:
@@ -234,7 +256,13 @@ def main() -> None:
         _fail(problems, WRONG_USAGE)
 
 
-def _take_in(intake: Intake, files: list[Path]) -> tuple[list[TakenIn], list[str]]:
+def _give_way() -> None:
+    """Let a server on the same machine answer first: taking in a folder computes for minutes or hours."""
+    with suppress(AttributeError, OSError):  # not every system has it
+        os.nice(10)
+
+
+def _take_in(intake: Intake, files: list[Path], *, verbose: bool) -> tuple[list[TakenIn], list[str]]:
     """Take in files, with a progress bar; bad ones are said at once and skipped."""
     errors: list[str] = []
     console = Console(stderr=True)
@@ -253,7 +281,13 @@ def _take_in(intake: Intake, files: list[Path]) -> tuple[list[TakenIn], list[str
     columns = (TextColumn("Adding"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=len(files))
-        return list(intake.take_in(good_articles())), errors
+        taken_in = []
+        for stored in intake.take_in(good_articles()):
+            taken_in.append(stored)
+            if verbose:
+                sys.stdout.write(f"{stored.status} {stored.article_id}\n")
+                sys.stdout.flush()
+        return taken_in, errors
 
 
 def _say_skipped(console: Console, file: str, errors: list[str]) -> None:

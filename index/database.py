@@ -1,51 +1,31 @@
-"""The SQLite file of a Library: its schema, its connections and its transactions."""
+"""The SQLite file of a Library: its connections and its transactions."""
 
+import os
+import secrets
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
 
 from index.errors import LibraryBusyError, LibraryError
-from index.records import VectorSpace
+from index.records import Moment, VectorSpace
+from index.schema import FORMAT_VERSION, SCHEMA, migrate
 
-FORMAT_VERSION = 1
 FILE_NAME = "library.sqlite3"
+_WRITER_NAME = ".writer"
 _BUSY_MS = 10_000
-_SCHEMA = """
-CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE articles (
-    article_key INTEGER PRIMARY KEY AUTOINCREMENT,
-    article_id TEXT NOT NULL UNIQUE,
-    title TEXT NOT NULL,
-    source TEXT NOT NULL,
-    url TEXT NOT NULL,
-    published TEXT,
-    text TEXT NOT NULL,
-    sha256 TEXT NOT NULL
-);
-CREATE TABLE passages (
-    passage_key INTEGER PRIMARY KEY AUTOINCREMENT,
-    article_key INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE,
-    start INTEGER NOT NULL,
-    "end" INTEGER NOT NULL,
-    vector BLOB NOT NULL,
-    generation INTEGER NOT NULL
-);
-CREATE INDEX passages_by_article ON passages (article_key);
-CREATE INDEX passages_by_generation ON passages (generation);
-CREATE TABLE removed_passages (passage_key INTEGER PRIMARY KEY, generation INTEGER NOT NULL);
-CREATE INDEX removed_by_generation ON removed_passages (generation);
-"""
 
 
 class Database:
     """One file, and for each thread a connection of its own."""
 
     def __init__(self, folder: Path, create: VectorSpace | None) -> None:
-        """Open the file in `folder`; see `Library`.
+        """Open the file in `folder`, bringing an older format up to date; see `Library`.
 
         Raises:
             LibraryError: it cannot be used; the message says why.
@@ -57,25 +37,35 @@ class Database:
         try:
             if create is not None:
                 folder.mkdir(parents=True, exist_ok=True)
+            self.is_read_only = not os.access(folder, os.W_OK)
+            if not self.is_read_only:
                 # One at a time: SQLite answers "locked" at once, without waiting, to two that switch a new file to WAL.
                 with FileLock(folder / ".create.lock", timeout=_BUSY_MS / 1000):
-                    self._create(create)
+                    self._prepare(create)
             self.space = self._verified_space(create)
             state(self.connection(), "generation")
         except (OSError, ValueError, sqlite3.DatabaseError) as error:
-            raise LibraryError(f"{folder}: the Library cannot be opened: {error}") from error
+            raise LibraryError(f"{folder / FILE_NAME}: the Library cannot be opened: {error}") from error
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that holds the write lock from its start."""
+        """A transaction that holds the write lock from its start; a second writer waits for it.
+
+        Raises:
+            LibraryBusyError: another process held it for longer than is waited; the message says which.
+            LibraryError: the folder is read-only.
+        """
+        if self.is_read_only:
+            raise LibraryError(f"{self.folder}: the folder is read-only: articles can be asked, not added or removed")
         connection = self.connection()
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise LibraryBusyError(f"{self.folder}: another process is writing; try again") from error
+                raise LibraryBusyError(f"{self.folder}: {self._writer()} is writing; try again") from error
             raise
         try:
+            self._sign()
             yield connection
             connection.execute("COMMIT")
         except BaseException:
@@ -97,11 +87,7 @@ class Database:
         """This thread's own connection, outside any transaction; for single reads."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.folder / FILE_NAME, timeout=_BUSY_MS / 1000, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            # FULL: a commit is on the disk when it returns, so what was acknowledged survives a loss of power.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
+            connection = self._read_only() if self.is_read_only else self._writable()
             self._local.connection = connection
         return connection
 
@@ -126,13 +112,34 @@ class Database:
             return [f"the Library file is damaged: {error}"]
         return found
 
-    def _is_prepared(self) -> bool:
-        return bool(self.connection().execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone())
+    def _writable(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.folder / FILE_NAME, timeout=_BUSY_MS / 1000, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: a commit is on the disk when it returns, so what was acknowledged survives a loss of power.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _read_only(self) -> sqlite3.Connection:
+        file = (self.folder / FILE_NAME).resolve()
+        wal = file.with_name(f"{FILE_NAME}-wal")
+        # Without a write-ahead log nothing can change below a reader who may not write; with one, it must be read too.
+        is_whole = not wal.exists() or wal.stat().st_size == 0
+        uri = f"{file.as_uri()}?mode=ro" + ("&immutable=1" if is_whole else "")
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_MS / 1000, isolation_level=None)
+
+    def _prepare(self, create: VectorSpace | None) -> None:
+        """Write the schema where there is none, and migrate what an older Quoth wrote."""
+        connection = self.connection()
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
+            if create is not None:
+                self._create(create)
+            return
+        if _format(connection) < FORMAT_VERSION:
+            with self.write() as writing:
+                migrate(writing, _format(writing))
 
     def _create(self, space: VectorSpace) -> None:
-        """Write the schema, unless it is there."""
-        if self._is_prepared():
-            return
         facts = {
             "format": FORMAT_VERSION,
             "generation": 0,
@@ -140,7 +147,7 @@ class Database:
             "dimension": space.dimension,
         }
         with self.write() as connection:
-            for statement in _SCHEMA.split(";"):
+            for statement in SCHEMA.split(";"):
                 connection.execute(statement)
             connection.executemany(
                 "INSERT INTO state VALUES (?, ?)", [(name, str(fact)) for name, fact in facts.items()]
@@ -148,10 +155,15 @@ class Database:
 
     def _verified_space(self, wanted: VectorSpace | None) -> VectorSpace:
         connection = self.connection()
-        found = state(connection, "format")
-        if found != str(FORMAT_VERSION):
+        found = _format(connection)
+        if found > FORMAT_VERSION:
             raise LibraryError(
-                f"{self.folder}: written in format {found}, this Quoth reads {FORMAT_VERSION}; update Quoth"
+                f"{self.folder}: written in format {found}, this Quoth reads up to {FORMAT_VERSION}; update Quoth"
+            )
+        if found < FORMAT_VERSION:
+            raise LibraryError(
+                f"{self.folder}: written in format {found}, and the folder is read-only; open it once where it can be"
+                f" written, to bring it to format {FORMAT_VERSION}"
             )
         space = VectorSpace(
             embedder_sha256=state(connection, "embedder_sha256"),
@@ -163,6 +175,28 @@ class Database:
             )
         return space
 
+    def _sign(self) -> None:
+        """Leave word of who holds the write lock, for those who wait; only ever a courtesy."""
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+        with suppress(OSError):
+            (self.folder / _WRITER_NAME).write_text(
+                f"process {os.getpid()} ({command}), since {datetime.now(UTC):%H:%M:%S} UTC,", encoding="utf-8"
+            )
+
+    def _writer(self) -> str:
+        try:
+            return (self.folder / _WRITER_NAME).read_text(encoding="utf-8", errors="replace") or "another process"
+        except OSError:
+            return "another process"
+
+
+def next_moment(connection: sqlite3.Connection) -> Moment:
+    """The moment that the running transaction makes: one generation on, with a stamp that no other write ever has."""
+    connection.execute("UPDATE state SET value = value + 1 WHERE name = 'generation'")
+    moment = Moment(generation=int(state(connection, "generation")), stamp=secrets.token_hex(8))
+    connection.execute("INSERT INTO moments VALUES (?, ?)", (moment.generation, moment.stamp))
+    return moment
+
 
 def state(connection: sqlite3.Connection, name: str) -> str:
     """A fact of the table `state`: format, generation, embedder_sha256 or dimension."""
@@ -170,3 +204,7 @@ def state(connection: sqlite3.Connection, name: str) -> str:
     if row is None:
         raise sqlite3.DatabaseError(f"the table 'state' has no {name!r}")
     return str(row[0])
+
+
+def _format(connection: sqlite3.Connection) -> int:
+    return int(state(connection, "format"))

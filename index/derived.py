@@ -1,32 +1,37 @@
-"""The derived indexes of a Library: opened, caught up or rebuilt, never trusted beyond their generation."""
+"""The derived indexes of a Library: opened, caught up or rebuilt, never trusted beyond their moment."""
 
 import logging
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
-from index.errors import LibraryBusyError
+from index import base
+from index.base import Vectors
+from index.errors import DamagedIndexError, LibraryBusyError
 from index.lexical import LexicalIndex, PassageWords
 from index.library import Library
-from index.records import Changes
-from index.vectors import DamagedIndexError, DenseIndex
+from index.records import Changes, Filters, Moment
+from index.vectors import MOST_BESIDE, MOST_OF_ALL_BESIDE, DenseIndex, KeySet
 
 Ranking = list[tuple[int, float]]
 """Passage keys with their scores, best first."""
 _log = logging.getLogger(__name__)
 _WAIT_S = 10
+_WORDS_AT_ONCE = 1000
+_FILTERS_KEPT = 16
 
 
 class DerivedIndexes:
-    """The dense and the lexical index of one Library.
+    """The dense and the lexical index of one Library. Searching takes no lock: catching up happens beside it.
 
     Both live in folders beside the Library file and can be deleted at any time: they are made anew from the Library,
-    from stored vectors, without embedding again.
+    from stored vectors, without embedding again. Where the folder is read-only, what it lacks is made in a temporary
+    folder.
     """
 
     def __init__(self, library: Library) -> None:
@@ -36,108 +41,198 @@ class DerivedIndexes:
             LibraryBusyError: another process has been writing them for longer than is waited.
             LibraryError: they cannot be written.
         """
+        self.is_followed = False
+        """Whether a `Follower` catches up, so that questions need not."""
         self._library = library
-        self._lock = threading.RLock()
-        # One process at a time loads, repairs or updates: what looks damaged may be half of another's work.
-        self._processes = FileLock(library.folder / ".indexes.lock", timeout=_WAIT_S)
-        with self._alone():
-            self.dense = self._open_dense()
-            self.lexical = self._open_lexical()
+        self._catching_up = threading.Lock()
+        self._merging = threading.Lock()
+        self._allowed = lru_cache(maxsize=_FILTERS_KEPT)(self._allowed_at)
+        self._own = tempfile.TemporaryDirectory(prefix="quoth-") if library.is_read_only else None
+        self._home = Path(self._own.name) if self._own else library.folder
+        self.dense = self._open_dense()
+        self.lexical = self._open_lexical()
         self.refresh()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        try:
-            with self._lock, self._processes:
-                yield
-        except Timeout as error:
-            folder = self._library.folder
-            raise LibraryBusyError(f"{folder}: another process is writing the indexes; try again") from error
-
-    @property
-    def _dense_folder(self) -> Path:
-        return self._library.folder / "dense"
-
-    @property
-    def _lexical_folder(self) -> Path:
-        return self._library.folder / "lexical"
 
     def refresh(self) -> None:
         """Catch up with the Library: cheap when nothing has changed, left for later while another process is at it."""
-        now = self._library.generation
-        if self.dense.generation == now and self.lexical.generation == now:
+        now = self._library.moment
+        if self.dense.moment == now and self.lexical.moment == now:
             return
-        try:
-            with self._alone():
-                self._catch_up()
-        except LibraryBusyError as error:
-            # What is behind is still right as far as it goes, and removed passages are sorted out by the Library.
-            _log.warning("searching without the latest articles: %s", error)
+        with self._catching_up:
+            self._refresh_dense()
+            try:
+                with self._alone("lexical"):
+                    self._refresh_lexical()
+            except LibraryBusyError as error:
+                # What is behind is right as far as it goes, and removed passages are sorted out by the Library.
+                _log.warning("searching without the latest articles: %s", error)
 
-    def _catch_up(self) -> None:
-        self._refresh_dense()
-        self._refresh_lexical()
+    def merge(self) -> None:
+        """Make a new base of the dense index if much has come since it was made; searching goes on meanwhile.
 
-    def search(
-        self, question: str, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None
-    ) -> tuple[Ranking, Ranking]:
-        """The dense and the lexical ranking, at most `k` passages each; only `allowed` keys if given.
-
-        One thread at a time: FAISS must not be searched while another thread changes it, and a search takes well below
-        a millisecond.
+        Of several processes one does it, and the others take what it made.
         """
-        with self._lock:
-            dense = self.dense.search(vector, k, allowed)
-            lexical = self.lexical.search(question, k, None if allowed is None else allowed.tolist())
+        with self._merging:
+            if not self.dense.needs_merging:
+                return
+            try:
+                with self._alone("dense", waits=False):
+                    dense = self.dense
+                    made = self._newer_base(dense.base) or self._merged(dense)
+            except LibraryBusyError:
+                return  # another process is at it: what it makes is taken next time
+            with self._catching_up:
+                self.dense = DenseIndex.of(self._library.dimension, made)
+                self._refresh_dense()
+
+    def search(self, question: str, vector: Vectors, k: int, filters: Filters) -> tuple[Ranking, Ranking]:
+        """The dense and the lexical ranking, at most `k` passages each, of those that pass the filters."""
+        allowed = None if filters == Filters() else self._allowed(self._library.moment, filters)
+        dense = self.dense.search(vector, k, allowed)
+        lexical = self.lexical.search(question, k, filters)
         return dense, lexical
 
-    def _open_dense(self) -> DenseIndex:
+    def _allowed_at(self, moment: Moment, filters: Filters) -> KeySet:
+        """Kept for the filters last used: half of a million keys take a tenth of a second to gather."""
+        del moment  # only a part of what the answer is kept under
+        return KeySet(self._library.allowed(filters))
+
+    @contextmanager
+    def _alone(self, name: str, *, waits: bool = True) -> Iterator[None]:
+        """One process at a time writes an index."""
         try:
-            found = DenseIndex.load(self._dense_folder, self._library.dimension)
+            with FileLock(self._home / f".{name}.lock", timeout=_WAIT_S if waits else 0):
+                yield
+        except Timeout as error:
+            raise LibraryBusyError(
+                f"{self._home / name}: another process is writing the {name} index; try again"
+            ) from error
+
+    def _open_dense(self) -> DenseIndex:
+        found = DenseIndex.of(self._library.dimension, self._saved_base())
+        n_since = len(self._library.changes_since(found.moment).added)
+        if n_since <= MOST_OF_ALL_BESIDE:
+            return found
+        with self._alone("dense"):
+            newer = self._newer_base(found.base)  # another process may have made it while this one waited
+            return DenseIndex.of(self._library.dimension, newer or self._built())
+
+    def _saved_base(self) -> base.Base | None:
+        folder = self._library.folder / "dense"
+        try:
+            found = self._load_base(folder)
         except DamagedIndexError as error:
-            self._say_rebuilding("dense", self._dense_folder, error)
-            return DenseIndex(self._library.dimension)
-        return found if found.generation <= self._library.generation else DenseIndex(self._library.dimension)
+            self._say_rebuilding("dense", error)
+            return None
+        if not self._library.holds(found.moment):
+            self._say_other_history(folder, found.moment)
+            return None
+        return found
+
+    def _load_base(self, folder: Path) -> base.Base:
+        try:
+            return base.load(folder, self._library.dimension)
+        except DamagedIndexError:
+            return base.load(folder, self._library.dimension)  # another process may have switched it between two reads
 
     def _open_lexical(self) -> LexicalIndex:
+        folder = self._library.folder / "lexical"
         try:
-            found = LexicalIndex.load(self._lexical_folder)
+            if self._own:
+                found = LexicalIndex.load(folder)
+            else:
+                with self._alone("lexical"):
+                    found = LexicalIndex.load(folder)
         except DamagedIndexError as error:
-            self._say_rebuilding("lexical", self._lexical_folder, error)
-            return LexicalIndex.create(self._lexical_folder)
-        # Ahead of the Library: a Library restored from an older copy. What the index holds is of another history.
-        return found if found.generation <= self._library.generation else LexicalIndex.create(self._lexical_folder)
+            self._say_rebuilding("lexical", error)
+            return self._new_lexical()
+        if not self._library.holds(found.moment):
+            self._say_other_history(folder, found.moment)
+            return self._new_lexical()
+        is_behind = found.moment != self._library.moment
+        return self._new_lexical() if self._own and is_behind else found
 
-    def _say_rebuilding(self, name: str, folder: Path, error: DamagedIndexError) -> None:
-        if self._library.generation:  # a new Library has nothing to rebuild
-            _log.warning("rebuilding the %s index in %s: %s", name, folder, error)
+    def _new_lexical(self) -> LexicalIndex:
+        return LexicalIndex.create(self._home / "lexical")
+
+    def _say_other_history(self, folder: Path, moment: Moment) -> None:
+        """Of a Library restored from an older copy, of another one, or of writes that a damaged log has lost."""
+        _log.warning(
+            "%s: made at write %d of another history, the Library is at write %d: rebuilding it. Was the Library"
+            " restored from a copy? If not, articles may be missing: library.sqlite3-wal may have been damaged",
+            folder,
+            moment.generation,
+            self._library.generation,
+        )
+
+    def _say_rebuilding(self, name: str, error: DamagedIndexError) -> None:
+        _, n_passages = self._library.counts()
+        # A new Library has nothing to rebuild, and a small one keeps its vectors in memory.
+        if n_passages and not (name == "dense" and n_passages <= MOST_BESIDE):
+            _log.warning("rebuilding the %s index of %d passages: %s", name, n_passages, error)
+
+    def _newer_base(self, than: base.Base | None) -> base.Base | None:
+        """The base on the disk, if another process has made one since."""
+        try:
+            found = self._load_base(self._home / "dense")
+        except DamagedIndexError:
+            return None
+        is_newer = found.moment.generation > (than.moment.generation if than else 0)
+        return found if is_newer and self._library.holds(found.moment) else None
+
+    def _built(self) -> base.Base:
+        changes = self._library.changes_since(Moment())
+        return base.build(self._home / "dense", changes, self._library.vectors, self._library.dimension)
+
+    def _merged(self, dense: DenseIndex) -> base.Base:
+        if dense.base is None or base.needs_building(len(dense), dense.base):
+            return self._built()
+        return base.merge(
+            self._home / "dense",
+            dense.base,
+            dense.moment,
+            removed=dense.dead.keys,
+            added=dense.keys_beside,
+            vectors=dense.vectors_beside,
+        )
 
     def _refresh_dense(self) -> None:
-        changes = self._library.changes_since(self.dense.generation)
-        if changes.generation == self.dense.generation:
-            return
-        self.dense.remove(changes.removed)
-        self.dense.add(changes.added, changes.vectors)
-        self.dense.generation = changes.generation
-        self.dense.save(self._dense_folder)
+        changes = self._library.changes_since(self.dense.moment)
+        if changes.moment != self.dense.moment:
+            self.dense = self.dense.caught_up(changes, self._library.vectors)
 
     def _refresh_lexical(self) -> None:
         try:
             self.lexical.reload()
+            if not self._library.holds(self.lexical.moment):
+                self.lexical = self._new_lexical()
         except DamagedIndexError as error:
-            self._say_rebuilding("lexical", self._lexical_folder, error)
-            self.lexical = LexicalIndex.create(self._lexical_folder)
-        changes = self._library.changes_since(self.lexical.generation)
-        if changes.generation == self.lexical.generation:
+            self._say_rebuilding("lexical", error)
+            self.lexical = self._new_lexical()
+        changes = self._library.changes_since(self.lexical.moment)
+        if changes.moment == self.lexical.moment:
             return
+        try:
+            self._update_lexical(changes)
+        except DamagedIndexError as error:
+            self._say_rebuilding("lexical", error)
+            self.lexical = self._new_lexical()
+            self._update_lexical(self._library.changes_since(Moment()))
+
+    def _update_lexical(self, changes: Changes) -> None:
         self.lexical.update(
-            removed=[int(key) for key in changes.removed], added=self._words(changes), generation=changes.generation
+            removed=[int(key) for key in changes.removed], added=self._words(changes), moment=changes.moment
         )
 
-    def _words(self, changes: Changes) -> list[PassageWords]:
+    def _words(self, changes: Changes) -> Iterator[PassageWords]:
         """What the lexical index needs of the passages added, less those that were removed meanwhile."""
-        found = []
-        for begin in range(0, len(changes.added), 1000):
-            passages = self._library.passages([int(key) for key in changes.added[begin : begin + 1000]])
-            found += [PassageWords(key=p.key, title=p.title, body=p.text) for p in passages.values()]
-        return found
+        for begin in range(0, len(changes.added), _WORDS_AT_ONCE):
+            passages = self._library.passages(changes.added[begin : begin + _WORDS_AT_ONCE].tolist())
+            for passage in passages.values():
+                yield PassageWords(
+                    key=passage.key,
+                    title=passage.title,
+                    body=passage.text,
+                    published=passage.published,
+                    source=passage.source,
+                )

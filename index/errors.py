@@ -8,6 +8,7 @@ QuothError
 │   └── NotFoundError    no article has that id
 ├── LibraryError         the Library itself cannot be used: the message says what to do
 │   ├── LibraryBusyError another process is writing; try again
+│   ├── DamagedIndexError a derived index is missing or damaged: it is made anew from the Library
 │   └── CitationError    the stored article no longer holds the quoted text; the answer is refused
 └── ModelError           model files are missing or are not the ones expected
 """
@@ -43,6 +44,10 @@ class LibraryError(QuothError):
 
 class LibraryBusyError(LibraryError):
     """Another process is writing to the Library; nothing was changed, try again."""
+
+
+class DamagedIndexError(LibraryError):
+    """A derived index is missing, damaged or of another kind: it must be rebuilt from the Library."""
 
 
 class CitationError(LibraryError):

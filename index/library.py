@@ -1,11 +1,11 @@
 """The Library: articles, passages and vectors in one SQLite file, the one truth. Everything else is derived from it.
 
-Each write is one transaction and one generation. A derived index that knows its generation asks for what came since.
+Each write is one transaction and one moment. A derived index that knows its moment asks for what came since.
 """
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -13,10 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.articles import Article
-from index.database import Database, state
+from index.database import Database, next_moment, state
 from index.errors import NotFoundError
 from index.passages import CharSpan
-from index.records import ArticleSummary, Changes, Filters, NewArticle, StoredArticle, StoredPassage, VectorSpace
+from index.records import (
+    ArticleSummary,
+    Changes,
+    Filters,
+    Moment,
+    NewArticle,
+    StoredArticle,
+    StoredPassage,
+    VectorSpace,
+)
+from index.rows import delete_article, insert_article
+from index.seals import passage_seal
+
+_KEYS_AT_ONCE = 5000
+"""Values of one SQL statement; SQLite takes some 32,000."""
 
 
 class Library:
@@ -44,17 +58,43 @@ class Library:
         return self.space.dimension
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether the folder cannot be written: what is there can be asked, nothing can be added or removed."""
+        return self._database.is_read_only
+
+    @property
     def generation(self) -> int:
         """The number of writes so far."""
         return int(state(self._database.connection(), "generation"))
 
+    @property
+    def moment(self) -> Moment:
+        """The Library's own moment, now."""
+        with self._database.read() as connection:
+            return _moment(connection)
+
+    def holds(self, moment: Moment) -> bool:
+        """Whether the moment lies in this Library's past: what an index of it lacks is then what came since."""
+        if moment == Moment():
+            return True
+        row = (
+            self._database.connection()
+            .execute("SELECT stamp FROM moments WHERE generation = ?", (moment.generation,))
+            .fetchone()
+        )
+        return row is not None and row[0] == moment.stamp
+
     def put(self, batch: Sequence[NewArticle]) -> None:
         """Add articles, replacing those of the same id, in one transaction: all of them or none."""
         with self._database.write() as connection:
-            generation = self._next_generation(connection)
+            generation = next_moment(connection).generation
             for new in batch:
-                self._delete(connection, new.article.article_id, generation)
-                self._insert(connection, new, generation)
+                if new.vectors.shape != (len(new.spans), self.dimension) or not np.isfinite(new.vectors).all():
+                    raise ValueError(
+                        f"{new.article.article_id}: vectors must be finite, {len(new.spans)} x {self.dimension}"
+                    )
+                delete_article(connection, new.article.article_id, generation)
+                insert_article(connection, new, generation)
 
     def remove(self, article_id: str) -> None:
         """Remove an article; from here on no answer can cite it.
@@ -63,7 +103,7 @@ class Library:
             NotFoundError: no article has that id.
         """
         with self._database.write() as connection:
-            if not self._delete(connection, article_id, self._next_generation(connection)):
+            if not delete_article(connection, article_id, next_moment(connection).generation):
                 raise NotFoundError(f"no article has the id {article_id!r}; `quoth list` shows the ids")
 
     def get(self, article_id: str) -> Article:
@@ -80,7 +120,7 @@ class Library:
         Raises:
             NotFoundError: no article has that id.
         """
-        columns = "article_id, text, title, source, url, published, sha256"
+        columns = "article_id, text, title, source, url, published, sha256, seal"
         found = self._database.connection().execute(
             f"SELECT {columns} FROM articles WHERE article_id = ?",  # noqa: S608 (constants)
             (article_id,),
@@ -91,7 +131,7 @@ class Library:
         article = Article(
             article_id=row[0], text=row[1], title=row[2], source=row[3], url=row[4], published=_date(row[5])
         )
-        return StoredArticle(article=article, sha256=row[6])
+        return StoredArticle(article=article, sha256=row[6], seal=row[7])
 
     def find(self, article_id: str) -> Article | None:
         """The article of that id, or None."""
@@ -140,16 +180,18 @@ class Library:
         """The passages of those keys that still exist."""
         marks = ",".join("?" * len(keys))
         rows = self._database.connection().execute(
-            'SELECT passage_key, article_id, title, start, "end", substr(text, start + 1, "end" - start)'  # noqa: S608
-            f" FROM passages JOIN articles USING (article_key) WHERE passage_key IN ({marks}) ORDER BY passage_key",
+            'SELECT passage_key, article_id, title, start, "end", substr(text, start + 1, "end" - start),'  # noqa: S608
+            " source, published FROM passages JOIN articles USING (article_key)"
+            f" WHERE passage_key IN ({marks}) ORDER BY passage_key",
             [int(key) for key in keys],
         )
         return {
             row[0]: StoredPassage(
-                key=row[0], article_id=row[1], title=row[2], span=CharSpan(row[3], row[4]), text=row[5]
+                key=row[0], article_id=row[1], title=row[2], span=CharSpan(row[3], row[4]), text=row[5],
+                source=row[6], published=_date(row[7]),
             )
             for row in rows
-        }
+        }  # fmt: skip
 
     def article_passages(self, article_id: str) -> list[StoredPassage]:
         """The passages of an article, in order; empty where there is no such article."""
@@ -159,9 +201,9 @@ class Library:
         )
         return list(self.passages([row[0] for row in rows]).values())
 
-    def allowed(self, filters: Filters) -> NDArray[np.int64] | None:
-        """Keys of the passages that pass the filters, or None where every passage does."""
-        conditions, values = [], []
+    def allowed(self, filters: Filters) -> NDArray[np.int64]:
+        """Keys of the passages that pass the filters, `(n,)` int64; undated articles pass no filter by date."""
+        conditions, values = ["TRUE"], []
         if filters.before is not None:
             conditions.append("published < ?")
             values.append(filters.before.isoformat())
@@ -171,71 +213,64 @@ class Library:
         if filters.source is not None:
             conditions.append("source = ?")
             values.append(filters.source)
-        if not conditions:
-            return None
         where = " AND ".join(conditions)
         rows = self._database.connection().execute(
             f"SELECT passage_key FROM passages JOIN articles USING (article_key) WHERE {where}",  # noqa: S608 (constants)
             values,
         )
-        return np.array([row[0] for row in rows], dtype=np.int64)
+        return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
-    def changes_since(self, generation: int) -> Changes:
-        """Everything that a derived index of that generation lacks, read in one snapshot."""
+    def changes_since(self, moment: Moment) -> Changes:
+        """Everything that a derived index of that moment lacks, read in one snapshot."""
+        since = (moment.generation,)
         with self._database.read() as connection:
             added = connection.execute(
-                "SELECT passage_key, vector FROM passages WHERE generation > ? ORDER BY passage_key", (generation,)
+                "SELECT passage_key FROM passages WHERE generation > ? ORDER BY passage_key", since
             ).fetchall()
             removed = connection.execute(
-                "SELECT passage_key FROM removed_passages WHERE generation > ?", (generation,)
+                "SELECT passage_key FROM removed_passages WHERE generation > ?", since
             ).fetchall()
-            now = int(state(connection, "generation"))
-        vectors = np.frombuffer(b"".join(row[1] for row in added), dtype="<f4").reshape(len(added), self.dimension)
+            now = _moment(connection)
         return Changes(
-            generation=now,
+            moment=now,
             removed=np.array([row[0] for row in removed], dtype=np.int64),
             added=np.array([row[0] for row in added], dtype=np.int64),
-            vectors=vectors.astype(np.float32),
         )
+
+    def vectors(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The vectors of those of the keys that still exist: keys `(n,)`, ascending, and `(n, dimension)` float32."""
+        rows: list[tuple[int, bytes]] = []
+        for begin in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[begin : begin + _KEYS_AT_ONCE].tolist()
+            marks = ",".join("?" * len(some))
+            rows += self._database.connection().execute(
+                f"SELECT passage_key, vector FROM passages WHERE passage_key IN ({marks})",  # noqa: S608 (marks)
+                some,
+            )
+        rows.sort()
+        found = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4").reshape(len(rows), self.dimension)
+        return np.array([row[0] for row in rows], dtype=np.int64), found.astype(np.float32)
+
+    def broken_passages(self) -> Iterator[int]:
+        """Keys of passages whose span or vector is not the one that was stored."""
+        rows = self._database.connection().execute('SELECT passage_key, start, "end", vector, seal FROM passages')
+        for key, start, end, vector, seal in rows:
+            if passage_seal(CharSpan(start, end), vector) != seal:
+                yield key
 
     def integrity(self) -> list[str]:
         """What is wrong with the file and its rows, a sentence each; nothing if all is well."""
         return self._database.integrity()
 
-    def _insert(self, connection: sqlite3.Connection, new: NewArticle, generation: int) -> None:
-        if new.vectors.shape != (len(new.spans), self.dimension) or not np.isfinite(new.vectors).all():
-            raise ValueError(f"{new.article.article_id}: vectors must be finite, {len(new.spans)} x {self.dimension}")
-        article = new.article
-        key = connection.execute(
-            "INSERT INTO articles (article_id, title, source, url, published, text, sha256)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                article.article_id, article.title, article.source, article.url,
-                article.published.isoformat() if article.published else None, article.text, article.sha256,
-            ),
-        ).lastrowid  # fmt: skip
-        connection.executemany(
-            'INSERT INTO passages (article_key, start, "end", vector, generation) VALUES (?, ?, ?, ?, ?)',
-            [
-                (key, span.start, span.end, vector.astype("<f4").tobytes(), generation)
-                for span, vector in zip(new.spans, new.vectors, strict=True)
-            ],
-        )
 
-    def _delete(self, connection: sqlite3.Connection, article_id: str, generation: int) -> bool:
-        row = connection.execute("SELECT article_key FROM articles WHERE article_id = ?", (article_id,)).fetchone()
-        if row is None:
-            return False
-        connection.execute(
-            "INSERT INTO removed_passages SELECT passage_key, ? FROM passages WHERE article_key = ?",
-            (generation, row[0]),
-        )
-        connection.execute("DELETE FROM articles WHERE article_key = ?", row)
-        return True
-
-    def _next_generation(self, connection: sqlite3.Connection) -> int:
-        connection.execute("UPDATE state SET value = value + 1 WHERE name = 'generation'")
-        return int(state(connection, "generation"))
+def _moment(connection: sqlite3.Connection) -> Moment:
+    generation = int(state(connection, "generation"))
+    if not generation:
+        return Moment()
+    row = connection.execute("SELECT stamp FROM moments WHERE generation = ?", (generation,)).fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError(f"the table 'moments' lacks generation {generation}")
+    return Moment(generation=generation, stamp=str(row[0]))
 
 
 def _date(value: str | None) -> date | None:

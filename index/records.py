@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from index.articles import Article
 from index.passages import CharSpan
+from index.seals import article_seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,17 @@ class VectorSpace:
 
     embedder_sha256: str
     dimension: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A moment in the history of one Library: after how many writes, and the random stamp of the last of them.
+
+    Generations of two Libraries, or of one and of the copy that it was restored from, can be equal; stamps are not.
+    """
+
+    generation: int = 0
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +42,16 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredArticle:
-    """An article as it is now, and the SHA-256 of its text as it was stored."""
+    """An article as it is now, and the SHA-256 of its text and its seal as they were stored."""
 
     article: Article
     sha256: str
+    seal: str
 
     @property
     def is_intact(self) -> bool:
-        """Whether the text is still the one that was stored."""
-        return self.article.sha256 == self.sha256
+        """Whether the text and every other field are still those that were stored."""
+        return self.article.sha256 == self.sha256 and article_seal(self.article) == self.seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +63,8 @@ class StoredPassage:
     title: str
     span: CharSpan
     text: str
+    source: str = ""
+    published: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +91,8 @@ class NewArticle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What came after a generation: keys removed, and keys and vectors added, up to `generation`."""
+    """What came after a moment, up to `moment`: keys of passages removed, and of passages added that still exist."""
 
-    generation: int
+    moment: Moment
     removed: NDArray[np.int64]
     added: NDArray[np.int64]
-    vectors: NDArray[np.float32]

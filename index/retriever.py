@@ -17,10 +17,14 @@ DENSE_WEIGHT = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievedPassage:
-    """A passage with its retrieval score in [0, 1], higher is better; 1 is best of both indexes."""
+    """A passage with its retrieval score in [0, 1], higher is better; 1 is best of both indexes.
+
+    `also_in` are near-identical passages of other articles, which take no place of their own in the ranking.
+    """
 
     passage: StoredPassage
     retrieval_score: float
+    also_in: Sequence[StoredPassage] = ()
 
 
 class Retriever(Protocol):
@@ -45,11 +49,11 @@ class HybridRetriever:
 
     def retrieve(self, question: str, k: int, filters: Filters = Filters()) -> list[RetrievedPassage]:  # noqa: B008 (frozen)
         """The `k` best passages of the Library as it is now, best first."""
-        self._derived.refresh()
-        allowed = self._library.allowed(filters)
+        if not self._derived.is_followed:
+            self._derived.refresh()
         depth = max(k, DEPTH)
         vector = self._embedder.embed_question(question)
-        rankings = self._derived.search(question, vector, depth, allowed)
+        rankings = self._derived.search(question, vector, depth, filters)
         fused = fuse(rankings, [self._dense_weight, 1 - self._dense_weight])
         # The Library has the last word: a passage that it no longer holds is no result, whatever an index says.
         stored = self._library.passages([key for key, _ in fused])

@@ -1,102 +1,161 @@
-"""The dense index: passage vectors in FAISS. The only file that imports faiss."""
+"""The dense index: passage vectors in FAISS.
 
-import hashlib
-import json
-import os
-from pathlib import Path
+A base lies in a file that never changes (index/base.py), and what came after it lies in memory: exact, small, and read
+from the Library by each process. So adding an article writes no index at all, and a search never waits for one.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
-from index.errors import LibraryError
+from index.base import Base, Keys, ReadVectors, Vectors
+from index.records import Changes, Moment
+
+MOST_BESIDE = 4096
+"""Passages that may lie beside a base, or be dead in it, before the two are merged; a twentieth of a large base."""
+MOST_OF_ALL_BESIDE = 20_000
+_SHARE_BESIDE = 0.05
+_LISTS_SEARCHED = 96
+_FEW_ALLOWED = 20_000
+"""Of so few passages all that pass a filter are compared, whatever list they are in."""
 
 
-class DamagedIndexError(LibraryError):
-    """A derived index is missing, damaged or of another kind: it must be rebuilt from the Library."""
+class KeySet:
+    """Passage keys as bits, for a search to choose among."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.n = len(keys)
+        self.keys = keys
+        mask = np.zeros(int(keys.max()) + 1 if self.n else 0, dtype=bool)
+        mask[keys] = True
+        self.bits = np.packbits(mask, bitorder="little")
+
+    @property
+    def selector(self) -> Any:
+        """For FAISS; it points into `bits`, which must outlive it."""
+        selector: Any = faiss.IDSelectorBitmap  # its stubs lack the Python form
+        return selector(self.bits)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DenseIndex:
-    """Exact inner-product search over unit vectors; results are cosines in [-1, 1], higher is better.
+    """Nearest passages by inner product of unit vectors: cosines in [-1, 1], higher is better.
 
-    `generation` names the state of the Library that the index covers.
+    It never changes: catching up makes another. So threads search it without a lock. `moment` names the state of the
+    Library that it covers.
     """
 
-    def __init__(self, dimension: int) -> None:
-        self._index: faiss.Index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
-        self.generation = 0
-
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
-
-    def add(self, keys: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Add passages; keys `(n,)` that are already there are replaced. Vectors are `(n, dimension)`, unit norm."""
-        if len(keys):
-            self.remove(keys)
-            self._index.add_with_ids(np.ascontiguousarray(vectors), np.ascontiguousarray(keys))
-
-    def remove(self, keys: NDArray[np.int64]) -> None:
-        """Remove passages; unknown keys are ignored."""
-        if len(keys) and len(self):
-            self._index.remove_ids(faiss.IDSelectorBatch(np.ascontiguousarray(keys)))
-
-    def search(
-        self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
-    ) -> list[tuple[int, float]]:
-        """The `k` nearest passages as (key, cosine), best first; only among `allowed` keys if given."""
-        if not len(self) or k < 1 or (allowed is not None and not len(allowed)):
-            return []
-        parameters = None
-        if allowed is not None:
-            parameters = faiss.SearchParameters()
-            parameters.sel = faiss.IDSelectorBatch(np.ascontiguousarray(allowed))
-        scores, keys = self._index.search(vector[None, :], min(k, len(self)), params=parameters)
-        return [(int(key), float(score)) for key, score in zip(keys[0], scores[0], strict=True) if key >= 0]
-
-    def keys(self) -> NDArray[np.int64]:
-        """The keys of all passages held, `(n,)` int64, in no particular order."""
-        keys: NDArray[np.int64] = faiss.vector_to_array(self._index.id_map).copy()  # type: ignore[attr-defined]
-        return keys
-
-    def save(self, folder: Path) -> None:
-        """Write the index beside the old one and switch to it at once: a stop leaves the one or the other."""
-        folder.mkdir(parents=True, exist_ok=True)
-        data = faiss.serialize_index(self._index).tobytes()
-        name = f"vectors-{self.generation}.faiss"
-        write_synced(folder / name, data)
-        state = {"file": name, "generation": self.generation, "sha256": hashlib.sha256(data).hexdigest()}
-        write_synced(folder / "state.json", json.dumps(state).encode())
-        for old in folder.glob("vectors-*.faiss"):
-            if old.name != name:
-                old.unlink(missing_ok=True)
+    dimension: int
+    base: Base | None
+    moment: Moment
+    keys_beside: Keys
+    vectors_beside: Vectors
+    beside: Any
+    dead: KeySet
 
     @classmethod
-    def load(cls, folder: Path, dimension: int) -> "DenseIndex":
-        """Read the saved index.
+    def of(cls, dimension: int, base: Base | None = None) -> "DenseIndex":
+        """The index of a base alone, or an empty one."""
+        return cls(
+            dimension=dimension,
+            base=base,
+            moment=base.moment if base else Moment(),
+            keys_beside=np.empty(0, dtype=np.int64),
+            vectors_beside=np.empty((0, dimension), dtype=np.float32),
+            beside=None,
+            dead=KeySet(np.empty(0, dtype=np.int64)),
+        )
 
-        Raises:
-            DamagedIndexError: it is missing, not what was written, or of another dimension.
-        """
-        try:
-            state = json.loads((folder / "state.json").read_bytes())
-            data = (folder / state["file"]).read_bytes()
-            if hashlib.sha256(data).hexdigest() != state["sha256"]:
-                raise DamagedIndexError(f"{folder / state['file']}: not what was written")
-            found = cls(dimension)
-            found._index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
-            found.generation = int(state["generation"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise DamagedIndexError(f"{folder}: the dense index cannot be read: {error}") from error
-        if found._index.d != dimension:
-            raise DamagedIndexError(f"{folder}: vectors of {found._index.d} dimensions, not {dimension}")
+    def __len__(self) -> int:
+        return (self.base.n if self.base else 0) - self.dead.n + len(self.keys_beside)
+
+    @property
+    def needs_merging(self) -> bool:
+        """Whether so much has come since the base was made that searching it is slower than it need be."""
+        n_base = self.base.n if self.base else 0
+        most = max(MOST_BESIDE, min(_SHARE_BESIDE * n_base, MOST_OF_ALL_BESIDE))
+        return len(self.keys_beside) + self.dead.n > most
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether a search looks at a part of the passages."""
+        return self.base is not None and isinstance(self.base.index, faiss.IndexIVF)
+
+    def caught_up(self, changes: Changes, read: ReadVectors) -> "DenseIndex":
+        """The index after the changes that came since its moment."""
+        stays = ~np.isin(self.keys_beside, changes.removed)
+        added, vectors = read(changes.added)
+        keys = np.concatenate([self.keys_beside[stays], added])
+        vectors = np.concatenate([self.vectors_beside[stays], vectors])
+        last_key = self.base.last_key if self.base else 0
+        dead = np.concatenate([self.dead.keys, changes.removed[changes.removed <= last_key]])
+        beside = None
+        if len(keys):
+            beside = faiss.IndexIDMap2(faiss.IndexFlatIP(self.dimension))
+            beside.add_with_ids(vectors, keys)
+        return replace(
+            self,
+            moment=changes.moment,
+            keys_beside=keys,
+            vectors_beside=vectors,
+            beside=beside,
+            dead=KeySet(np.unique(dead)),
+        )
+
+    def search(self, vector: Vectors, k: int, allowed: KeySet | None = None) -> list[tuple[int, float]]:
+        """The `k` nearest passages as (key, cosine), best first, equal ones by key; only `allowed` ones if given."""
+        if k < 1 or (allowed is not None and not allowed.n):
+            return []
+        faiss.omp_set_num_threads(1)  # of this thread: questions side by side use the cores
+        hits = self._search_base(vector, k, allowed) + self._search_beside(vector, k, allowed)
+        return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:k]
+
+    def keys(self) -> Keys:
+        """The keys of all passages held, `(n,)` int64, ascending."""
+        held = self.base.keys() if self.base else np.empty(0, dtype=np.int64)
+        return np.union1d(np.setdiff1d(held, self.dead.keys), self.keys_beside)
+
+    def _search_base(self, vector: Vectors, k: int, allowed: KeySet | None) -> list[tuple[int, float]]:
+        if self.base is None or not self.base.n:
+            return []
+        index, selector = self.base.index, None
+        if allowed is not None:
+            selector = allowed.selector
+        elif self.dead.n:
+            dead = self.dead.selector  # kept in a name: the selector that negates it does not own it
+            selector = faiss.IDSelectorNot(dead)
+        if not self.is_approximate:
+            return _hits(index, vector, k, selector)
+        n_lists = _n_lists(index.nlist, len(self), allowed)
+        found = _hits(index, vector, k, selector, n_lists)
+        if len(found) < k and n_lists < index.nlist:
+            found = _hits(index, vector, k, selector, index.nlist)
         return found
 
+    def _search_beside(self, vector: Vectors, k: int, allowed: KeySet | None) -> list[tuple[int, float]]:
+        if self.beside is None:
+            return []
+        selector = allowed.selector if allowed is not None else None
+        return _hits(self.beside, vector, k, selector)
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file so that a stop at any moment leaves the old content or the new, and the new is on the disk."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+
+def _n_lists(n_lists: int, n_passages: int, allowed: KeySet | None) -> int:
+    """How many lists to search: more of them the fewer passages a filter leaves in each."""
+    if allowed is None:
+        return min(n_lists, _LISTS_SEARCHED)
+    if allowed.n <= _FEW_ALLOWED:
+        return n_lists
+    return min(n_lists, math.ceil(_LISTS_SEARCHED * math.sqrt(max(1.0, n_passages / allowed.n))))
+
+
+def _hits(index: Any, vector: Vectors, k: int, selector: Any, n_lists: int | None = None) -> list[tuple[int, float]]:
+    """What FAISS finds; `n_lists` where the index has lists."""
+    parameters: Any = faiss.SearchParameters() if n_lists is None else faiss.SearchParametersIVF()
+    parameters.sel = selector
+    if n_lists is not None:
+        parameters.nprobe = n_lists
+    scores, keys = index.search(vector[None, :], min(k, index.ntotal), params=parameters)
+    return [(int(key), float(score)) for key, score in zip(keys[0], scores[0], strict=True) if key >= 0]

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index.check import faults
+from index import base
+from index.base import EXACT_UP_TO
+from index.check import faults, repair
 from index.database import FILE_NAME
 from index.derived import DerivedIndexes
+from index.errors import LibraryError
 from index.library import Library
-from index.vectors import DenseIndex
-from tests.index.parts import DIMENSION, damage, flip_byte, new_article, new_library, unit_vectors
+from index.records import Changes
+from index.vectors import MOST_BESIDE
+from tests.index.parts import DIMENSION, all_vectors, damage, flip_byte, new_article, new_library, unit_vectors
 
 # Article "a" has the passages 1 [0, 12) and 2 [12, 20); article "b" has 3 [0, 6).
 ONE, OTHER = new_article("a", "Suez canal.\nA ship 東.", seed=1), new_article("b", "Idlib.", seed=2)
@@ -23,6 +27,14 @@ ONE, OTHER = new_article("a", "Suez canal.\nA ship 東.", seed=1), new_article("
 def library(tmp_path: Path) -> Library:
     library = new_library(tmp_path, ONE, OTHER)
     DerivedIndexes(library)
+    return library
+
+
+@pytest.fixture
+def large(library: Library) -> Library:
+    """A Library with a base."""
+    library.put([new_article("many", "A ship.\n" * MOST_BESIDE, seed=3)])
+    DerivedIndexes(library).merge()
     return library
 
 
@@ -43,8 +55,8 @@ def test_indexes_that_are_behind_are_no_fault(library: Library) -> None:
 
 UNIT = unit_vectors(1, 9).tobytes()
 DAMAGES: dict[str, tuple[str, list[Any], str]] = {
-    "text": ("UPDATE articles SET text = replace(text, 'ship', 'shop')", [], "article 'a': its text is not the one"),
-    "hash": ("UPDATE articles SET sha256 = '' WHERE article_id = 'b'", [], "article 'b': its text is not the one"),
+    "text": ("UPDATE articles SET text = replace(text, 'ship', 'shop')", [], "article 'a': it is not as it was stored"),
+    "hash": ("UPDATE articles SET sha256 = '' WHERE article_id = 'b'", [], "article 'b': it is not as it was stored"),
     "long passage": ('UPDATE passages SET "end" = 99 WHERE passage_key = 2', [], "'a': passage 2 is not a slice"),
     "empty passage": ('UPDATE passages SET "end" = 12 WHERE passage_key = 2', [], "passage 2"),
     "negative passage": ("UPDATE passages SET start = -1 WHERE passage_key = 1", [], "passage 1"),
@@ -61,6 +73,13 @@ DAMAGES: dict[str, tuple[str, list[Any], str]] = {
         "passage 1: its vector is not of unit length",
     ),
     "part of a vector": ("UPDATE passages SET vector = ? WHERE passage_key = 1", [UNIT[:7]], "passage 1"),
+    "title": ("UPDATE articles SET title = 'Other' WHERE article_id = 'a'", [], "'a': it is not as it was stored"),
+    "another date": ("UPDATE articles SET published = '2020-01-01' WHERE article_id = 'b'", [], "'b': it is not as"),
+    "bit of a vector": (
+        "UPDATE passages SET vector = ? WHERE passage_key = 3",
+        [np.nextafter(OTHER.vectors[0], np.float32(2)).tobytes()],
+        "passage 3: its span or its vector is not the one that was stored",
+    ),
     "date": ("UPDATE articles SET published = 'soon' WHERE article_id = 'b'", [], "'b'"),
 }
 
@@ -95,7 +114,7 @@ def missing(name: str) -> Callable[[Path], object]:
 
 def flipped(pattern: str) -> Callable[[Path], object]:
     def flip(folder: Path) -> None:
-        (file,) = folder.glob(pattern)
+        file = max(folder.glob(pattern), key=lambda file: file.stat().st_size)
         flip_byte(file, file.stat().st_size // 4)
 
     return flip
@@ -104,7 +123,7 @@ def flipped(pattern: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (missing("dense"), "dense: the dense index cannot be read"),
+        (missing("dense"), "dense/state.json: the dense index cannot be read"),
         (missing("lexical"), "lexical: the lexical index cannot be read"),
         (flipped("dense/*.faiss"), "not what was written"),
         (flipped("dense/state.json"), "dense"),
@@ -113,32 +132,62 @@ def flipped(pattern: str) -> Callable[[Path], object]:
         (flipped("lexical/*.term"), "lexical"),
     ],
 )
-def test_damage_in_an_index_is_named_with_its_folder(
-    library: Library, broken: Callable[[Path], object], message: str
+def test_damage_in_an_index_is_named_with_its_folder_and_repaired(
+    large: Library, broken: Callable[[Path], object], message: str
 ) -> None:
-    broken(library.folder)
-    (fault,) = found(library.folder)
+    broken(large.folder)
+    (fault,) = found(large.folder)
     assert message in fault
-    assert str(library.folder) in fault
+    assert str(large.folder) in fault
+    repair(large)
+    assert found(large.folder) == []
+
+
+def with_base(library: Library, keys: list[int], *, other_vectors: bool = False) -> None:
+    """Write a base that claims to be of this moment."""
+    held = np.array(keys, dtype=np.int64)
+    vectors = (
+        unit_vectors(len(held), 77) if other_vectors else np.concatenate([all_vectors(library)[1]] * 2)[: len(held)]
+    )
+    changes = Changes(moment=library.moment, removed=held[:0], added=held)
+    base.build(library.folder / "dense", changes, lambda some: (some, vectors), DIMENSION)
 
 
 def test_an_index_that_lacks_and_invents_passages_is_named(library: Library) -> None:
+    with_base(library, [3, 77])
     derived = DerivedIndexes(library)
-    derived.dense.remove(np.array([1, 2], dtype=np.int64))
-    derived.dense.add(np.array([77], dtype=np.int64), unit_vectors(1, 0))
-    derived.dense.save(library.folder / "dense")
-    derived.lexical.update(removed=[3], added=[], generation=1)
-    assert found(library.folder) == [
+    derived.lexical.update(removed=[3], added=[], moment=library.moment)
+    lacking = [fault for fault in found(library.folder) if "lacks" in fault]
+    assert lacking == [
         "the dense index lacks 2 passages and holds 1 that do not exist",
         "the lexical index lacks 1 passages and holds 0 that do not exist",
     ]
+    repair(library)
+    assert found(library.folder) == []
 
 
-def test_an_index_ahead_of_the_library_is_named(library: Library) -> None:
-    dense = DenseIndex.load(library.folder / "dense", DIMENSION)
-    dense.generation = 9
-    dense.save(library.folder / "dense")
-    assert found(library.folder) == ["the dense index is of a later generation (9) than the Library (1)"]
+def test_an_index_of_other_vectors_is_named(library: Library) -> None:
+    with_base(library, [1, 2, 3], other_vectors=True)
+    assert found(library.folder) == ["the dense index gives scores that the Library's vectors do not"]
+
+
+def test_lists_are_compared_with_every_vector(tmp_path: Path) -> None:
+    library = new_library(tmp_path, new_article("a", "A ship.\n" * (EXACT_UP_TO + 1), seed=3))
+    DerivedIndexes(library)
+    assert found(tmp_path) == []
+
+
+def test_indexes_of_another_history_are_named(large: Library) -> None:
+    damage(large.folder, "UPDATE moments SET stamp = 'other'")
+    assert [fault.split(": ")[1] for fault in found(large.folder)] == [
+        "made from another Library, or from a later state of this one"
+    ] * 2
+
+
+def test_a_read_only_library_is_not_repaired(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("index.database.os.access", lambda *_: False)
+    with pytest.raises(LibraryError, match=f"{library.folder}: the folder is read-only"):
+        repair(Library(library.folder))
 
 
 def test_checking_changes_nothing(library: Library) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from index.errors import LibraryBusyError
 from index.lexical import TITLE_WEIGHT, LexicalIndex, PassageWords
-from tests.index.parts import difficult_texts
+from index.records import Moment
+from tests.index.parts import difficult_texts, moment
 
 K1, B = 1.2, 0.75
 # Words that the stemmer leaves alone, in lower case.
@@ -26,7 +27,7 @@ PASSAGES = [
 
 def index_of(folder: Path, passages: list[PassageWords] = PASSAGES) -> LexicalIndex:
     found = LexicalIndex.create(folder)
-    found.update(removed=[], added=passages, generation=1)
+    found.update(removed=[], added=passages, moment=moment(1))
     return found
 
 
@@ -112,7 +113,7 @@ def test_case_accents_and_endings_do_not_matter(tmp_path: Path, question: str, b
 def test_the_same_update_twice_changes_nothing(tmp_path: Path) -> None:
     index = index_of(tmp_path / "x")
     before = dict(index.search("ship canal", 4))
-    index.update(removed=[], added=PASSAGES, generation=1)
+    index.update(removed=[], added=PASSAGES, moment=moment(1))
     assert dict(index.search("ship canal", 4)) == pytest.approx(before)
     assert sorted(index.keys()) == [11, 22, 33, 44]
     assert len(index) == 4
@@ -120,19 +121,19 @@ def test_the_same_update_twice_changes_nothing(tmp_path: Path) -> None:
 
 def test_removed_and_replaced_passages_are_found_no_more(tmp_path: Path) -> None:
     index = index_of(tmp_path / "x")
-    index.update(removed=[11, 999], added=[PassageWords(key=22, title="", body="new")], generation=5)
+    index.update(removed=[11, 999], added=[PassageWords(key=22, title="", body="new")], moment=moment(5))
     assert index.search("ship", 4) == []
     assert [key for key, _ in index.search("new", 4)] == [22]
-    assert index.generation == LexicalIndex.load(tmp_path / "x").generation == 5
+    assert index.moment == LexicalIndex.load(tmp_path / "x").moment == moment(5)
     assert sorted(index.keys()) == [22, 33, 44]
 
 
 def test_what_another_has_written_is_seen_after_reload(tmp_path: Path) -> None:
     one = index_of(tmp_path / "x")
     other = LexicalIndex.load(tmp_path / "x")
-    one.update(removed=[11], added=[PassageWords(key=55, title="", body="late")], generation=2)
+    one.update(removed=[11], added=[PassageWords(key=55, title="", body="late")], moment=moment(2))
     other.reload()
-    assert (other.generation, [key for key, _ in other.search("late", 4)]) == (2, [55])
+    assert (other.moment, [key for key, _ in other.search("late", 4)]) == (moment(2), [55])
     assert sorted(other.keys()) == [22, 33, 44, 55]
 
 
@@ -140,8 +141,8 @@ def test_a_second_writer_is_told_to_wait_and_nothing_changes(tmp_path: Path) -> 
     index = index_of(tmp_path / "x")
     writer = tantivy.Index.open(str(tmp_path / "x")).writer(heap_size=32_000_000, num_threads=1)
     with pytest.raises(LibraryBusyError, match=str(tmp_path / "x")):
-        index.update(removed=[11], added=[], generation=2)
-    assert (index.generation, len(index)) == (1, 4)
+        index.update(removed=[11], added=[], moment=moment(2))
+    assert (index.moment, len(index)) == (moment(1), 4)
     writer.rollback()
 
 
@@ -149,5 +150,5 @@ def test_creating_empties_the_folder(tmp_path: Path) -> None:
     index_of(tmp_path / "x")
     (tmp_path / "x" / "other").write_text("x", encoding="utf-8")
     index = LexicalIndex.create(tmp_path / "x")
-    assert (len(index), index.generation, index.keys()) == (0, 0, [])
+    assert (len(index), index.moment, index.keys()) == (0, Moment(), [])
     assert not (tmp_path / "x" / "other").exists()

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from index.errors import DamagedIndexError
 from index.lexical import LexicalIndex, PassageWords
-from index.vectors import DamagedIndexError
-from tests.index.parts import flip_byte
+from tests.index.parts import flip_byte, moment
 
 
 def written(folder: Path) -> Path:
     passages = [PassageWords(key=n, title="suez canal", body=f"ship {n} in the canal") for n in range(20)]
-    LexicalIndex.create(folder).update(removed=[], added=passages, generation=1)
+    LexicalIndex.create(folder).update(removed=[], added=passages, moment=moment(1))
     return folder
 
 
@@ -26,7 +26,7 @@ def test_a_damaged_index_is_refused_with_its_folder(tmp_path: Path, name: str, k
     elif kind == "flipped":
         flip_byte(file, 1)
     else:
-        file.write_text('{"format": 2, "generation": 1}', encoding="utf-8")
+        file.write_text('{"format": 9, "generation": 1}', encoding="utf-8")
     with pytest.raises(DamagedIndexError, match=str(tmp_path / "x")):
         LexicalIndex.load(tmp_path / "x")
 

@@ -11,12 +11,21 @@ from index.articles import make_article
 from index.errors import NotFoundError
 from index.library import Library
 from index.passages import CharSpan
-from index.records import NewArticle
-from tests.index.parts import DIMENSION, SPACE, difficult_texts, keys_of, new_article, new_library, unit_vectors
+from index.records import Moment, NewArticle
+from tests.index.parts import (
+    DIMENSION,
+    SPACE,
+    all_vectors,
+    difficult_texts,
+    keys_of,
+    new_article,
+    new_library,
+    unit_vectors,
+)
 
 
 def all_keys(library: Library) -> list[int]:
-    return [int(key) for key in library.changes_since(0).added]
+    return [int(key) for key in library.changes_since(Moment()).added]
 
 
 def test_an_article_comes_out_as_it_was_put_in(tmp_path: Path) -> None:
@@ -31,7 +40,7 @@ def test_an_article_comes_out_as_it_was_put_in(tmp_path: Path) -> None:
     assert [passage.span for passage in passages] == new.spans
     assert [(passage.article_id, passage.title) for passage in passages] == [("a", "T")] * 3
     assert library.passages([passages[1].key, 999]) == {passages[1].key: passages[1]}
-    assert np.array_equal(library.changes_since(0).vectors, new.vectors)
+    assert np.array_equal(all_vectors(library)[1], new.vectors)
 
 
 @settings(max_examples=40)
@@ -75,24 +84,53 @@ def test_an_unknown_id_is_named_and_changes_nothing(tmp_path: Path) -> None:
     assert library.article_passages("b") == []
 
 
-def test_each_write_is_one_generation_and_changes_since_tells_them_apart(tmp_path: Path) -> None:
+def test_each_write_is_one_moment_and_changes_since_tells_them_apart(tmp_path: Path) -> None:
     library = new_library(tmp_path)
-    assert library.generation == 0
+    moments = [library.moment]
     library.put([new_article("a", seed=1), new_article("b", seed=2)])
+    moments.append(library.moment)
     first = keys_of(library, "a")
     library.put([new_article("a", "One.", seed=3)])
+    moments.append(library.moment)
     library.remove("b")
+    moments.append(library.moment)
     library.put([new_article("c", seed=4)])
-    assert library.generation == 4
-    since_one = library.changes_since(1)
-    assert since_one.generation == 4
+    moments.append(library.moment)
+    assert [moment.generation for moment in moments] == [0, 1, 2, 3, 4] == [*range(library.generation + 1)]
+    assert len({moment.stamp for moment in moments}) == 5
+    assert all(library.holds(moment) for moment in moments)
+    since_one = library.changes_since(moments[1])
+    assert since_one.moment == moments[4]
     assert set(since_one.added.tolist()) == keys_of(library, "a", "c")
     assert first < set(since_one.removed.tolist())
-    assert np.array_equal(since_one.vectors, np.concatenate([unit_vectors(1, 3), unit_vectors(2, 4)]))
-    since_three = library.changes_since(3)
+    since_three = library.changes_since(moments[3])
     assert (since_three.removed.tolist(), set(since_three.added.tolist())) == ([], keys_of(library, "c"))
-    now = library.changes_since(4)
-    assert (now.generation, now.removed.tolist(), now.added.tolist(), now.vectors.shape) == (4, [], [], (0, DIMENSION))
+    now = library.changes_since(moments[4])
+    assert (now.moment, now.removed.tolist(), now.added.tolist()) == (moments[4], [], [])
+
+
+def test_vectors_are_those_of_the_keys_that_still_exist(tmp_path: Path) -> None:
+    library = new_library(tmp_path, new_article("a", seed=1), new_article("b", seed=2))
+    keys, vectors = library.vectors(np.array([4, 1, 99], dtype=np.int64))
+    assert keys.tolist() == [1, 4]
+    assert np.array_equal(vectors, [unit_vectors(2, 1)[0], unit_vectors(2, 2)[1]])
+    keys, vectors = library.vectors(np.array([], dtype=np.int64))
+    assert (keys.tolist(), vectors.shape) == ([], (0, DIMENSION))
+
+
+def test_more_vectors_than_one_statement_takes_are_read(tmp_path: Path) -> None:
+    library = new_library(tmp_path, new_article("a", "Line.\n" * 12_001, seed=1))
+    keys, vectors = all_vectors(library)
+    assert keys.tolist() == list(range(1, 12_002))
+    assert np.array_equal(vectors, unit_vectors(12_001, 1))
+
+
+def test_a_moment_of_another_library_or_of_what_came_after_a_backup_is_not_held(tmp_path: Path) -> None:
+    library = new_library(tmp_path / "one", new_article("a"))
+    other = new_library(tmp_path / "other", new_article("a"))
+    assert not library.holds(other.moment)
+    assert not library.holds(Moment(generation=2, stamp=library.moment.stamp))
+    assert new_library(tmp_path / "new").moment == Moment()
 
 
 def test_the_same_id_twice_in_one_batch_keeps_the_later(tmp_path: Path) -> None:
@@ -114,7 +152,7 @@ def test_a_batch_is_taken_whole_or_not_at_all(tmp_path: Path, fault: str) -> Non
         library.put([new_article("good"), new_article("kept", "Other."), bad])
     assert (library.generation, [summary.article_id for summary in library.articles()]) == (1, ["kept"])
     assert library.get("kept").text == new_article("kept").article.text
-    assert library.changes_since(0).removed.tolist() == []
+    assert library.changes_since(Moment()).removed.tolist() == []
     library.put([new_article("good")])
     assert library.generation == 2
 

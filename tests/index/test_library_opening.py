@@ -1,5 +1,6 @@
 """Opening a Library, and several at once: what cannot be used is refused by name, writers wait for each other."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -39,9 +40,9 @@ def test_a_new_library_is_empty(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_and_says_to_update(tmp_path: Path) -> None:
     new_library(tmp_path)
-    damage(tmp_path, "UPDATE state SET value = '2' WHERE name = 'format'")
+    damage(tmp_path, "UPDATE state SET value = '3' WHERE name = 'format'")
     for create in (None, SPACE):
-        with pytest.raises(LibraryError, match=f"{tmp_path}: written in format 2.*reads 1; update Quoth"):
+        with pytest.raises(LibraryError, match=f"{tmp_path}: written in format 3.*reads up to 2; update Quoth"):
             Library(tmp_path, create=create)
 
 
@@ -90,7 +91,9 @@ def test_a_writer_that_waits_in_vain_is_told_to_try_again(tmp_path: Path) -> Non
     library = new_library(tmp_path, new_article("a"))
     library._database.connection().execute("PRAGMA busy_timeout = 50")  # seconds are too long for a test
     with another_writer(tmp_path):
-        with pytest.raises(LibraryBusyError, match=f"{tmp_path}: another process is writing; try again"):
+        with pytest.raises(
+            LibraryBusyError, match=rf"{tmp_path}: process {os.getpid()} \(.*\), since .* UTC, is writing; try again"
+        ):
             library.put([new_article("b")])
         assert (library.generation, library.find("b")) == (1, None)
         assert library.get("a") == new_article("a").article
@@ -130,3 +133,30 @@ def test_two_that_create_the_same_library_at_once_agree(tmp_path: Path) -> None:
         libraries = list(pool.map(lambda _: new_library(tmp_path / "new"), range(4)))
     libraries[0].put([new_article("a")])
     assert [library.counts() for library in libraries] == [(1, 2)] * 4
+
+
+def test_a_read_only_folder_is_read_and_writing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_library(tmp_path, new_article("a"))
+    damage(tmp_path, "UPDATE articles SET url = ''")  # nothing is left in the write-ahead log
+    monkeypatch.setattr("index.database.os.access", lambda *_: False)
+    library = Library(tmp_path, create=SPACE)
+    assert (library.is_read_only, library.counts(), library.moment.generation) == (True, (1, 2), 1)
+    with pytest.raises(LibraryError, match=f"{tmp_path}: the folder is read-only"):
+        library.put([new_article("b")])
+    assert Library(tmp_path).counts() == (1, 2)
+
+
+def test_what_is_only_in_the_log_is_read_in_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = new_library(tmp_path, new_article("a"))
+    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size > 0
+    monkeypatch.setattr("index.database.os.access", lambda *_: False)
+    assert Library(tmp_path).counts() == (1, 2)
+    assert writer.counts() == (1, 2)
+
+
+def test_a_library_that_cannot_be_migrated_where_it_is_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_library(tmp_path, new_article("a"))
+    damage(tmp_path, "UPDATE state SET value = '1' WHERE name = 'format'")
+    monkeypatch.setattr("index.database.os.access", lambda *_: False)
+    with pytest.raises(LibraryError, match=f"{tmp_path}: written in format 1.*open it once where it can be written"):
+        Library(tmp_path)

@@ -13,6 +13,7 @@ from index.articles import make_article
 from index.records import Filters
 from index.retriever import DEPTH, HybridRetriever, RetrievedPassage, fuse
 from tests.conftest import IDLIB, SUEZ, add
+from tests.index.parts import all_vectors
 
 
 def ids(found: list[RetrievedPassage]) -> list[str]:
@@ -40,8 +41,8 @@ def test_scores_are_those_of_both_indexes_fused(archive: Archive) -> None:
     add(archive, make_article(article_id="bread", text="Bread rose in price on Friday."))
     question = "Which ship blocked the canal on Tuesday?"
     vector = archive.embedder.embed_question(question)
-    changes = archive.library.changes_since(0)
-    cosines = list(zip(changes.added.tolist(), (changes.vectors @ vector).tolist(), strict=True))
+    keys, vectors = all_vectors(archive.library)
+    cosines = list(zip(keys.tolist(), (vectors @ vector).tolist(), strict=True))
     wanted = dict(fuse([cosines, archive.derived.lexical.search(question, DEPTH)], [0.5, 0.5]))
     found = archive.retriever.retrieve(question, 10)
     assert {result.passage.key: result.retrieval_score for result in found} == pytest.approx(wanted, abs=1e-5)
@@ -55,7 +56,9 @@ def test_a_weight_of_nought_or_one_is_one_index_alone(archive: Archive, weight: 
     add(archive, *(make_article(article_id=f"n{n}", text=f"Note {n}: the canal, " * (n + 1)) for n in range(4)))
     retriever = HybridRetriever(archive.library, archive.derived, archive.embedder, dense_weight=weight)
     vector = archive.embedder.embed_question("the canal")
-    alone = dict(zip(("dense", "lexical"), archive.derived.search("the canal", vector, DEPTH, None), strict=True))[name]
+    alone = dict(zip(("dense", "lexical"), archive.derived.search("the canal", vector, DEPTH, Filters()), strict=True))[
+        name
+    ]
     assert [result.passage.key for result in retriever.retrieve("the canal", 3)] == [key for key, _ in alone[:3]]
 
 

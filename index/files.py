@@ -1,0 +1,59 @@
+"""Files that are whole or not there: written beside the old one, on the disk before they take its place."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file so that a stop at any moment leaves the old content or the new, and the new is on the disk."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(data)
+    switch_to(beside, path)
+
+
+def switch_to(beside: Path, path: Path) -> None:
+    """Put a finished file in the place of `path`, once it is on the disk; the folder's entry is synced as well."""
+    _sync(beside)
+    beside.replace(path)
+    _sync(path.parent)
+
+
+def write_sealed(path: Path, facts: Mapping[str, str | int]) -> None:
+    """Write a few facts as JSON with a hash of their own, as `write_synced` does."""
+    write_synced(path, json.dumps({**facts, "seal": _seal(facts)}).encode())
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The facts that `write_sealed` wrote.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is not what was written.
+    """
+    facts = json.loads(path.read_bytes())
+    if not isinstance(facts, dict) or facts.pop("seal", None) != _seal(facts):
+        raise ValueError(f"{path}: not what was written")
+    return facts
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
