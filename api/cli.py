@@ -29,6 +29,7 @@ from api.wiring import open_archive, open_library, open_pipeline
 from index.articles import Article, find_files, read_file
 from index.check import faults
 from index.check import repair as rebuild
+from index.database import FILE_NAME
 from index.errors import ArticleError, QuestionError, QuothError
 from index.follower import Follower
 from index.intake import Intake, TakenIn
@@ -36,6 +37,7 @@ from index.records import Filters
 from qa.pipeline import PASSAGES_READ, checked_question
 
 FAILED, WRONG_USAGE, NO_ANSWER = 1, 2, 3
+_NICENESS = 10
 _ERRORS_SHOWN = 3
 """Of one file: a folder may hold a `.jsonl` of something else, and a thousand lines help nobody."""
 
@@ -249,7 +251,9 @@ def main() -> None:
         _fail(error, WRONG_USAGE)
     except QuothError as error:
         _fail(error, FAILED)
-    except (OSError, UnicodeError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
+        _fail(f"{FILE_NAME}: {error}; run quoth check", FAILED)
+    except (OSError, UnicodeError) as error:
         _fail(error, FAILED)
     except ValidationError as error:
         problems = "; ".join(f"QUOTH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
@@ -259,7 +263,7 @@ def main() -> None:
 def _give_way() -> None:
     """Let a server on the same machine answer first: taking in a folder computes for minutes or hours."""
     with suppress(AttributeError, OSError):  # not every system has it
-        os.nice(10)
+        os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _take_in(intake: Intake, files: list[Path], *, verbose: bool) -> tuple[list[TakenIn], list[str]]:

@@ -4,6 +4,7 @@ Text is normalised here, once (NFC, `\n` line ends), and never changed afterward
 characters of this text.
 """
 
+import codecs
 import hashlib
 import json
 import re
@@ -71,7 +72,7 @@ def make_article(
         article_id=article_id,
         text=text,
         title=" ".join(normalise(title).split()),
-        source=source.strip(),
+        source=normalise(source).strip(),
         url=url.strip(),
         published=_parse_date(published),
     )
@@ -99,13 +100,16 @@ def find_files(paths: Iterable[Path]) -> tuple[list[Path], list[ArticleError]]:
 
 
 def read_file(path: Path) -> Iterator[Article | ArticleError]:
-    """Each article of a file, or, in its place, the error that kept it out; nothing is raised."""
+    """Each article of a file, or, in its place, the error that kept it out; nothing is raised.
+
+    A `.jsonl` file is read line by line: memory holds one article of it.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".jsonl":
-            yield from _read_json_lines(path, text)
+            with path.open("rb") as lines:
+                yield from _read_json_lines(path, lines)
         else:
-            yield _read_document(path, text)
+            yield _read_document(path, path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         yield ArticleError(f"{path}: not UTF-8 text (byte {error.start}); convert it first")
     except OSError as error:
@@ -149,17 +153,21 @@ def _front_matter(block: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name in _FIELDS and name != "text" and value is not None}
 
 
-def _read_json_lines(path: Path, text: str) -> Iterator[Article | ArticleError]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+def _read_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[Article | ArticleError]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.strip() == codecs.BOM_UTF8:
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode("utf-8-sig"))
             if not isinstance(record, dict):
                 raise ArticleError("not a JSON object")
             yield _from_fields({"id": f"{path_id(path)}-{number}", **_known(record)})
         except json.JSONDecodeError as error:
             yield ArticleError(f"{path}, line {number}: not JSON: {error.msg} at column {error.colno}")
+        except UnicodeDecodeError as error:
+            yield ArticleError(
+                f"{path}, line {number}: not UTF-8 text (byte {error.start} of the line); convert it first"
+            )
         except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
             yield ArticleError(f"{path}, line {number}: not JSON that can be read: {error}")
         except ArticleError as error:

@@ -33,13 +33,11 @@ def faults(library: Library) -> Iterator[str]:
     An index that is merely behind is no fault: it catches up when it is next opened.
     """
     damage = library.integrity()
+    yield from (f"{library.file}: {fault}" for fault in damage)
     if damage:
-        yield from damage
         return
-    for summary in library.articles():
-        yield from _article_faults(library, summary.article_id)
     keys = library.changes_since(Moment()).added
-    yield from _vector_faults(library, keys)
+    yield from (f"{library.file}: {fault}" for fault in _row_faults(library, keys))
     yield from _dense_faults(library, keys)
     yield from _lexical_faults(library, keys)
 
@@ -74,9 +72,11 @@ def _article_faults(library: Library, article_id: str) -> Iterator[str]:
         yield f"article {article_id!r}: characters {covered} to {len(article.text)} are in no passage"
 
 
-def _vector_faults(library: Library, keys: Keys) -> Iterator[str]:
-    for key in library.broken_passages():
-        yield f"passage {key}: its span or its vector is not the one that was stored (the seal differs)"
+def _row_faults(library: Library, keys: Keys) -> Iterator[str]:
+    for summary in library.articles():
+        yield from _article_faults(library, summary.article_id)
+    for article_id, key in library.broken_passages():
+        yield f"article {article_id!r}: passage {key} is not as it was stored (its seal differs)"
     for begin in range(0, len(keys), _AT_ONCE):
         some, vectors = library.vectors(keys[begin : begin + _AT_ONCE])
         norms = np.linalg.norm(vectors, axis=1)

@@ -37,6 +37,7 @@ class Database:
         try:
             if create is not None:
                 folder.mkdir(parents=True, exist_ok=True)
+                self._refuse_to_replace()
             self.is_read_only = not os.access(folder, os.W_OK)
             if not self.is_read_only:
                 # One at a time: SQLite answers "locked" at once, without waiting, to two that switch a new file to WAL.
@@ -138,6 +139,16 @@ class Database:
         if _format(connection) < FORMAT_VERSION:
             with self.write() as writing:
                 migrate(writing, _format(writing))
+
+    def _refuse_to_replace(self) -> None:
+        """No new Library over the indexes of one whose file is gone: its articles may still be saved."""
+        file = self.folder / FILE_NAME
+        is_gone = not file.exists() or file.stat().st_size == 0
+        if is_gone and (self.folder / "lexical").exists():
+            raise LibraryError(
+                f"{file}: missing or empty, though there were articles here once; restore it from a copy, or delete the"
+                " folder to begin anew"
+            )
 
     def _create(self, space: VectorSpace) -> None:
         facts = {

@@ -1,11 +1,12 @@
 """Taking articles into a Library: splitting, embedding, and one transaction a batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
+from index.ahead import ahead
 from index.articles import Article
 from index.embedder import Embedder
 from index.library import Library
@@ -16,6 +17,7 @@ PASSAGE_TOKENS = 200
 OVERLAP_TOKENS = 40
 """cl100k tokens of a passage and of the overlap with the next."""
 _BATCH_PASSAGES = 256
+_READ_AHEAD = 64
 
 
 class Status(StrEnum):
@@ -33,6 +35,14 @@ class TakenIn:
     article_id: str
     status: Status
     n_passages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An article with its passages; none where it was stored unchanged when it was read."""
+
+    article: Article
+    spans: Sequence[CharSpan]
 
 
 def space_of(embedder: Embedder) -> VectorSpace:
@@ -63,33 +73,44 @@ class Intake:
     def take_in(self, articles: Iterable[Article]) -> Iterator[TakenIn]:
         """Store each article and say what was done, once it is safe; what is already stored unchanged is not embedded.
 
-        Memory holds one batch of articles, however many come.
+        Articles are read and split in a thread while others are embedded. Memory holds one batch and what is read
+        ahead, however many come. So a stop loses no more than that, and the same articles given again go on from there.
         """
-        batch: list[tuple[Article, list[CharSpan]]] = []
-        for article in articles:
-            if any(article.article_id == other.article_id for other, _ in batch):
+        batch: list[Prepared] = []
+        for prepared in ahead(self._prepared(articles), _READ_AHEAD):
+            article = prepared.article
+            if any(article.article_id == other.article.article_id for other in batch):
                 yield from self._store(batch)  # two versions of one article: the later one replaces the earlier
                 batch = []
             if self._library.find(article.article_id) == article:
                 yield TakenIn(article_id=article.article_id, status=Status.UNCHANGED, n_passages=0)
                 continue
-            batch.append((article, self._splitter.split(article.text)))
-            if sum(len(spans) for _, spans in batch) >= _BATCH_PASSAGES:
+            batch.append(prepared if prepared.spans else self._split(article))
+            if sum(len(each.spans) for each in batch) >= _BATCH_PASSAGES:
                 yield from self._store(batch)
                 batch = []
         if batch:
             yield from self._store(batch)
 
-    def _store(self, batch: list[tuple[Article, list[CharSpan]]]) -> list[TakenIn]:
-        titles = [article.title for article, spans in batch for _ in spans]
-        bodies = [span.of(article.text) for article, spans in batch for span in spans]
+    def _prepared(self, articles: Iterable[Article]) -> Iterator[Prepared]:
+        """Split what seems to be new; whether it is, is decided when its turn comes."""
+        for article in articles:
+            is_stored = self._library.find(article.article_id) == article
+            yield Prepared(article=article, spans=[]) if is_stored else self._split(article)
+
+    def _split(self, article: Article) -> Prepared:
+        return Prepared(article=article, spans=self._splitter.split(article.text))
+
+    def _store(self, batch: list[Prepared]) -> list[TakenIn]:
+        titles = [each.article.title for each in batch for _ in each.spans]
+        bodies = [span.of(each.article.text) for each in batch for span in each.spans]
         vectors = self._embedder.embed_passages(titles, bodies)
-        ends = np.cumsum([len(spans) for _, spans in batch])
-        taken_in = [self._taken_in(article, len(spans)) for article, spans in batch]
+        ends = np.cumsum([len(each.spans) for each in batch])
+        taken_in = [self._taken_in(each.article, len(each.spans)) for each in batch]
         self._library.put(
             [
-                NewArticle(article=article, spans=spans, vectors=vectors[end - len(spans) : end])
-                for (article, spans), end in zip(batch, ends, strict=True)
+                NewArticle(article=each.article, spans=each.spans, vectors=vectors[end - len(each.spans) : end])
+                for each, end in zip(batch, ends, strict=True)
             ]
         )
         return taken_in

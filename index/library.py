@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.articles import Article
-from index.database import Database, next_moment, state
+from index.database import FILE_NAME, Database, next_moment, state
 from index.errors import NotFoundError
 from index.passages import CharSpan
 from index.records import (
@@ -31,6 +31,8 @@ from index.seals import passage_seal
 
 _KEYS_AT_ONCE = 5000
 """Values of one SQL statement; SQLite takes some 32,000."""
+MOST_COPIES = 20
+"""Copies named of one passage, where a text stands in a thousand articles."""
 
 
 class Library:
@@ -50,6 +52,7 @@ class Library:
         """
         self._database = Database(folder, create)
         self.folder = folder
+        self.file = folder / FILE_NAME
         self.space = self._database.space
 
     @property
@@ -203,22 +206,42 @@ class Library:
 
     def allowed(self, filters: Filters) -> NDArray[np.int64]:
         """Keys of the passages that pass the filters, `(n,)` int64; undated articles pass no filter by date."""
-        conditions, values = ["TRUE"], []
-        if filters.before is not None:
-            conditions.append("published < ?")
-            values.append(filters.before.isoformat())
-        if filters.after is not None:
-            conditions.append("published >= ?")
-            values.append(filters.after.isoformat())
-        if filters.source is not None:
-            conditions.append("source = ?")
-            values.append(filters.source)
-        where = " AND ".join(conditions)
+        where, values = _conditions(filters)
         rows = self._database.connection().execute(
             f"SELECT passage_key FROM passages JOIN articles USING (article_key) WHERE {where}",  # noqa: S608 (constants)
             values,
         )
         return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+    def families(self, keys: Sequence[int]) -> dict[int, int]:
+        """The family of each of the keys that has one: passages of other articles that say the same have its number."""
+        marks = ",".join("?" * len(keys))
+        rows = self._database.connection().execute(
+            f"SELECT passage_key, copies FROM passages WHERE passage_key IN ({marks}) AND copies IS NOT NULL",  # noqa: S608 (marks)
+            [int(key) for key in keys],
+        )
+        return dict(rows.fetchall())
+
+    def copies(self, keys: Sequence[int], filters: Filters = Filters()) -> dict[int, list[StoredPassage]]:  # noqa: B008 (frozen)
+        """For each of the keys that has any, the near-identical passages of other articles that pass the filters.
+
+        One an article, the earliest published first, undated ones last; at most `MOST_COPIES`.
+        """
+        conditions, values = _conditions(filters)
+        others = {
+            key: self._database.connection()
+            .execute(
+                "SELECT passage_key FROM passages JOIN articles USING (article_key)"  # noqa: S608 (constants)
+                f" WHERE copies = ? AND passage_key != ? AND {conditions}"
+                " ORDER BY published IS NULL, published, passage_key LIMIT ?",
+                (family, key, *values, MOST_COPIES),
+            )
+            .fetchall()
+            for key, family in self.families(keys).items()
+        }
+        stored = self.passages([row[0] for rows in others.values() for row in rows])
+        found = {key: [stored[row[0]] for row in rows if row[0] in stored] for key, rows in others.items()}
+        return {key: passages for key, passages in found.items() if passages}
 
     def changes_since(self, moment: Moment) -> Changes:
         """Everything that a derived index of that moment lacks, read in one snapshot."""
@@ -251,16 +274,34 @@ class Library:
         found = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4").reshape(len(rows), self.dimension)
         return np.array([row[0] for row in rows], dtype=np.int64), found.astype(np.float32)
 
-    def broken_passages(self) -> Iterator[int]:
-        """Keys of passages whose span or vector is not the one that was stored."""
-        rows = self._database.connection().execute('SELECT passage_key, start, "end", vector, seal FROM passages')
-        for key, start, end, vector, seal in rows:
+    def broken_passages(self) -> Iterator[tuple[str, int]]:
+        """Article ids and keys of passages whose span or vector is not the one that was stored."""
+        rows = self._database.connection().execute(
+            'SELECT article_id, passage_key, start, "end", vector, passages.seal'
+            " FROM passages JOIN articles USING (article_key)"
+        )
+        for article_id, key, start, end, vector, seal in rows:
             if passage_seal(CharSpan(start, end), vector) != seal:
-                yield key
+                yield article_id, key
 
     def integrity(self) -> list[str]:
         """What is wrong with the file and its rows, a sentence each; nothing if all is well."""
         return self._database.integrity()
+
+
+def _conditions(filters: Filters) -> tuple[str, list[str]]:
+    """The filters as a condition of SQL on `articles`, and its values."""
+    conditions, values = ["TRUE"], []
+    if filters.before is not None:
+        conditions.append("published < ?")
+        values.append(filters.before.isoformat())
+    if filters.after is not None:
+        conditions.append("published >= ?")
+        values.append(filters.after.isoformat())
+    if filters.source is not None:
+        conditions.append("source = ?")
+        values.append(filters.source)
+    return " AND ".join(conditions), values
 
 
 def _moment(connection: sqlite3.Connection) -> Moment:

@@ -36,7 +36,10 @@ def cite(library: Library, article_id: str, span: CharSpan, quote: str) -> Citat
     try:
         stored = library.get_stored(article_id)
     except NotFoundError as error:
-        raise CitationError(f"article {article_id!r} was removed while the question was answered") from error
+        raise CitationError(
+            f"article {article_id!r} cannot be read again: it was removed while the question was answered, or the"
+            " Library is damaged (run quoth check)"
+        ) from error
     article = stored.article
     if not stored.is_intact:
         raise CitationError(f"article {article_id!r} is not as it was stored (its hash differs); run quoth check")

@@ -1,6 +1,5 @@
 """Question and passages to scored spans, with ONNX Runtime."""
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from index.embedder import available_cores
 from index.errors import ModelError
 from index.passages import CharSpan
 from qa.decode import top_spans
@@ -96,11 +96,6 @@ class Reader:
             {"input_ids": ids, "token_type_ids": types, "attention_mask": np.ones_like(ids)},
         )
         return list(_spans(window, start[0], end[0]))
-
-
-def available_cores() -> int:
-    """Cores that this process may use: fewer than the machine has, in a container or under taskset."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _spans(window: Window, start: NDArray[np.float32], end: NDArray[np.float32]) -> Iterator[ReadSpan]:

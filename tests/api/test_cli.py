@@ -96,15 +96,28 @@ def test_search_list_show_and_check(quoth: Quoth, folder: Path) -> None:
     assert json.loads(quoth("check", "--json").stdout) == {"articles": 2, "passages": 2, "faults": []}
 
 
-def test_check_names_what_is_damaged(quoth: Quoth, folder: Path, settings: Settings) -> None:
+def test_check_names_what_is_damaged_and_asking_or_repairing_makes_it_anew(
+    quoth: Quoth, folder: Path, settings: Settings
+) -> None:
     quoth("add", folder)
-    (vectors,) = (settings.library / "dense").glob("vectors-*.faiss")
-    vectors.write_bytes(vectors.read_bytes()[:-1])
+    words = max((settings.library / "lexical").glob("*.term"))
 
-    assert vectors.name in quoth("check", code=1).stdout
+    words.write_bytes(words.read_bytes()[:-1])
+    assert words.name in quoth("check", code=1).stdout
     rebuilt = quoth("ask", QUESTION, "--min-confidence", "0")
-    assert "rebuilding the dense index" in rebuilt.stderr
+    assert rebuilt.stderr.count("rebuilding the lexical index") == 1
     quoth("check")
+
+    words = max((settings.library / "lexical").glob("*.term"))
+    words.unlink()
+    assert json.loads(quoth("check", "--repair", "--json").stdout)["faults"] == []
+
+
+def test_verbose_says_each_article_once_it_is_stored(quoth: Quoth, folder: Path) -> None:
+    lines = quoth("add", folder, "--verbose").stdout.splitlines()
+    assert sorted(lines[:-1]) == ["added idlib", "added suez"]
+    assert sorted(quoth("add", folder, "-v").stdout.splitlines()[:-1]) == ["unchanged idlib", "unchanged suez"]
+    assert "choose one" in quoth("add", folder, "--verbose", "--json", code=2).stderr
 
 
 def test_one_bad_file_does_not_stop_the_rest(quoth: Quoth, folder: Path) -> None:

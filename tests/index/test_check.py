@@ -78,7 +78,7 @@ DAMAGES: dict[str, tuple[str, list[Any], str]] = {
     "bit of a vector": (
         "UPDATE passages SET vector = ? WHERE passage_key = 3",
         [np.nextafter(OTHER.vectors[0], np.float32(2)).tobytes()],
-        "passage 3: its span or its vector is not the one that was stored",
+        "article 'b': passage 3 is not as it was stored",
     ),
     "date": ("UPDATE articles SET published = 'soon' WHERE article_id = 'b'", [], "'b'"),
 }
@@ -105,7 +105,7 @@ def test_a_page_of_the_file_that_was_overwritten_is_named(tmp_path: Path) -> Non
     for number in range(12, len(data) // page - 2, 5):
         data[number * page : number * page + 64] = b"\xff" * 64
     (tmp_path / FILE_NAME).write_bytes(data)
-    assert found(tmp_path)[0].startswith("the Library file is damaged: ")
+    assert found(tmp_path)[0].startswith(f"{tmp_path / FILE_NAME}: the Library file is damaged: ")
 
 
 def missing(name: str) -> Callable[[Path], object]:

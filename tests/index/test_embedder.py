@@ -1,4 +1,6 @@
-"""The embedder: the vectors are those of sentence-transformers, whatever stands beside a text in a batch."""
+"""The embedder: vectors of questions are those of sentence-transformers, those of passages very near to them, and a
+passage's does not depend on what stands beside it.
+"""
 
 import shutil
 from pathlib import Path
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 TOLERANCE = 1e-5
+LEAST_COSINE = 0.965
+"""Of a passage's vector, made with weights of eight bits, with the original's; 0.995 on average over SQuAD's."""
 TEXTS = [
     "Who?",
     "",
@@ -48,16 +52,27 @@ def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(np.abs(one - other).max())
 
 
-def test_passages_of_all_lengths_in_one_batch_are_those_of_sentence_transformers(
+def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    assert one.shape == other.shape
+    assert np.allclose(np.linalg.norm(one, axis=1), 1, atol=TOLERANCE)
+    product: NDArray[np.float32] = (one * other).sum(axis=1)
+    return product
+
+
+def test_passages_of_all_lengths_are_near_those_of_sentence_transformers(
     original: "SentenceTransformer", embedder: Embedder
 ) -> None:
-    assert difference(embedder.embed_passages([""] * len(TEXTS), TEXTS), expected(original, TEXTS)) < TOLERANCE
+    found = cosines(embedder.embed_passages([""] * len(TEXTS), TEXTS), expected(original, TEXTS))
+    assert found.min() > LEAST_COSINE
+    assert found.mean() > 0.985
 
 
 def test_a_title_stands_before_its_passage(original: "SentenceTransformer", embedder: Embedder) -> None:
     titles = ["Air raid in Idlib", "", "Ship"]
     wanted = expected(original, [f"{title} {text}" for title, text in zip(titles, TEXTS[2:5], strict=True)])
-    assert difference(embedder.embed_passages(titles, TEXTS[2:5]), wanted) < TOLERANCE
+    found = embedder.embed_passages(titles, TEXTS[2:5])
+    assert cosines(found, wanted).min() > LEAST_COSINE
+    assert cosines(found, expected(original, TEXTS[2:5])).min() < cosines(found, wanted).min()
 
 
 def test_only_the_beginning_of_a_long_title_is_read(embedder: Embedder) -> None:
@@ -110,7 +125,7 @@ def test_a_passage_that_would_be_cut_is_refused_and_the_longest_is_taken(embedde
         embedder.embed_passages(["", ""], ["short", longest + "a"])
 
 
-@pytest.mark.parametrize("name", ["embedder.json", "tokenizer.json", "model.onnx"])
+@pytest.mark.parametrize("name", ["embedder.json", "tokenizer.json", "model.onnx", "passages.onnx"])
 @pytest.mark.parametrize("kind", ["missing", "cut", "flipped"])
 def test_a_damaged_export_is_refused_with_its_folder(exported: Path, tmp_path: Path, name: str, kind: str) -> None:
     folder = tmp_path / "export"
@@ -124,4 +139,4 @@ def test_a_damaged_export_is_refused_with_its_folder(exported: Path, tmp_path: P
         shutil.copyfile(exported / name, folder / name)
         flip_byte(folder / name, 0)
     with pytest.raises(ModelError, match=str(folder)):
-        Embedder(folder)
+        Embedder(folder).embed_passages(["Title"], ["Body."])

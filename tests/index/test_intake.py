@@ -126,21 +126,56 @@ def test_the_same_article_twice_in_one_go_is_embedded_once(
     assert library.counts() == (1, 1)
 
 
-def test_what_is_announced_is_stored_and_no_more_than_a_batch_is_read_ahead(
-    library: Library, counting: CountingEmbedder
-) -> None:
+def test_what_is_announced_is_stored_and_little_is_read_ahead(library: Library, counting: CountingEmbedder) -> None:
     intake = Intake(library, counting, passage_tokens=8, overlap_tokens=0)
     read: list[str] = []
 
     def articles() -> Iterator[Article]:
-        for n in range(3):
+        for n in range(200):
             read.append(f"a{n}")
-            yield make_article(article_id=f"a{n}", text="We came home late. " * 130)
+            yield make_article(article_id=f"a{n}", text=f"We came home late. That was on day {n}.")
 
-    for taken in intake.take_in(articles()):
-        assert library.get(taken.article_id).text.startswith("We came")
-        assert read == (["a0", "a1"] if taken.article_id != "a2" else ["a0", "a1", "a2"])
-    assert library.generation == 2
+    taken_in = intake.take_in(articles())
+    for n, taken in enumerate(taken_in):
+        assert library.get(taken.article_id).text.endswith(f"on day {n}.")
+        assert len(read) <= n + 128 + 64 + 3, "a batch of 256 passages, what waits, and what is at hand"
+        if n == 0:
+            assert len(read) < 200
+    assert library.counts()[0] == len(read) == 200
+
+
+def test_a_version_that_is_stored_already_still_replaces_another_that_came_before_it(
+    library: Library, intake: Intake
+) -> None:
+    list(intake.take_in([SUEZ]))
+    assert statuses(intake.take_in([replace(SUEZ, text="It is free."), SUEZ])) == [("suez", Status.REPLACED)] * 2
+    assert library.get("suez") == SUEZ
+
+
+def test_stopping_midway_keeps_what_was_announced_and_a_second_run_goes_on(
+    library: Library, counting: CountingEmbedder
+) -> None:
+    intake = Intake(library, counting, passage_tokens=8, overlap_tokens=0)
+    articles = [make_article(article_id=f"a{n}", text="We came home late. " * 150 + str(n)) for n in range(4)]
+    for taken in intake.take_in(articles):
+        if taken.article_id == "a1":
+            break
+    assert [summary.article_id for summary in library.articles()] == ["a0", "a1"]
+    counting.bodies.clear()
+    assert [status for _, status in statuses(intake.take_in(articles))] == [
+        Status.ADDED, Status.ADDED, Status.UNCHANGED, Status.UNCHANGED,
+    ][::-1]  # fmt: skip
+    assert len(counting.bodies) == sum(len(library.article_passages(name)) for name in ("a2", "a3"))
+
+
+def test_an_error_in_what_is_read_is_raised_to_who_asked(library: Library, intake: Intake) -> None:
+    def articles() -> Iterator[Article]:
+        yield SUEZ
+        raise OSError("the disk was taken out")
+
+    with pytest.raises(OSError, match="taken out"):
+        list(intake.take_in(articles()))
+    assert library.find("suez") is None
 
 
 def test_difficult_texts_are_taken_in_whole(library: Library, intake: Intake) -> None:

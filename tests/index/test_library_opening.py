@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from index.database import FILE_NAME
+from index.derived import DerivedIndexes
 from index.errors import LibraryBusyError, LibraryError
 from index.library import Library
 from tests.index.parts import SPACE, damage, flip_byte, new_article, new_library
@@ -160,3 +161,14 @@ def test_a_library_that_cannot_be_migrated_where_it_is_says_so(tmp_path: Path, m
     monkeypatch.setattr("index.database.os.access", lambda *_: False)
     with pytest.raises(LibraryError, match=f"{tmp_path}: written in format 1.*open it once where it can be written"):
         Library(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+def test_no_new_library_takes_the_place_of_one_whose_file_is_gone(tmp_path: Path, kind: str) -> None:
+    DerivedIndexes(new_library(tmp_path, new_article("a")))
+    file = tmp_path / FILE_NAME
+    file.unlink()
+    if kind == "empty":
+        file.touch()
+    with pytest.raises(LibraryError, match=f"{file}: missing or empty.*restore it"):
+        Library(tmp_path, create=SPACE)
