@@ -97,7 +97,7 @@ class Embedder:
         """One passage a thread: nothing is padded, and a vector does not depend on what stands beside it.
 
         3.5 times as many a second as sentence-transformers' batches of 32, where padded batches of 32 of the same
-        weights reach 1.5 times (bench/embedding.py).
+        weights reach 1.5 times (bench/adding.py).
         """
         vectors = np.empty((len(sequences), self.info.dimension), dtype=np.float32)
         session = self._passage_session
