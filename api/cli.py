@@ -37,7 +37,7 @@ from index.records import Filters
 from qa.pipeline import PASSAGES_READ, checked_question
 
 FAILED, WRONG_USAGE, NO_ANSWER = 1, 2, 3
-_NICENESS = 10
+_NICENESS = 5
 _ERRORS_SHOWN = 3
 """Of one file: a folder may hold a `.jsonl` of something else, and a thousand lines help nobody."""
 
@@ -90,7 +90,7 @@ def add(
     """
     if verbose and as_json:
         raise typer.BadParameter("--verbose prints lines and --json one document: choose one")
-    _give_way()
+    give_way()
     files, errors = find_files(paths)
     _say_skipped(Console(stderr=True), "", [str(error) for error in errors])
     archive = open_archive(context.obj, create=True)
@@ -260,7 +260,7 @@ def main() -> None:
         _fail(problems, WRONG_USAGE)
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Let a server on the same machine answer first: taking in a folder computes for minutes or hours."""
     with suppress(AttributeError, OSError):  # not every system has it
         os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
