@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.errors import DamagedIndexError
-from index.files import read_sealed, sha256_of, switch_to, write_sealed
+from index.files import crc32_of, read_sealed, switch_to, write_sealed
 from index.records import Changes, Moment
 
 EXACT_UP_TO = 30_000
@@ -59,7 +59,7 @@ def load(folder: Path, dimension: int) -> Base:
         if state["format"] != _FORMAT:
             raise DamagedIndexError(f"{state_file}: format {state['format']}, not {_FORMAT}")
         file = folder / str(state["file"])
-        if sha256_of(file) != state["sha256"]:
+        if crc32_of(file) != state["crc32"]:
             raise DamagedIndexError(f"{file}: not what was written")
         base = Base(
             # Left on the disk and mapped into memory: processes share it. Searches are as fast as of a copy in memory;
@@ -136,7 +136,7 @@ def _write(made: Any, folder: Path, moment: Moment, *, n_trained: int) -> Base:
         "file": file.name,
         "generation": moment.generation,
         "stamp": moment.stamp,
-        "sha256": sha256_of(file),
+        "crc32": crc32_of(file),
         "n": len(keys),
         "n_trained": n_trained,
         "last_key": int(keys.max()) if len(keys) else 0,

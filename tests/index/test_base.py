@@ -137,7 +137,7 @@ def test_a_file_that_is_cut_is_noticed(tmp_path: Path, name: str, kept: int) -> 
 
 
 @pytest.mark.parametrize(
-    "state", ["[]", "5", "{}", '{"format": 2}', '{"format": 1}', '{"format": 2, "file": "gone", "sha256": ""}']
+    "state", ["[]", "5", "{}", '{"format": 2}', '{"format": 1}', '{"format": 2, "file": "gone", "crc32": 0}']
 )
 def test_a_state_of_another_kind_is_noticed(tmp_path: Path, state: str) -> None:
     (tmp_path / "state.json").write_text(state, encoding="utf-8")
