@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from index.articles import Article
 from index.intake import Status
-from index.records import ArticleSummary
+from index.records import ArticleSummary, StoredPassage
 from index.retriever import RetrievedPassage
 from qa.citation import Citation
 from qa.pipeline import MAX_QUESTION_CHARS, PASSAGES_READ, Answer, Reply
@@ -103,12 +103,41 @@ class AnswerDocument(Document):
     text: str
     confidence: Probability
     citation: CitationDocument
+    also_in: list[CitationDocument] = Field(
+        default_factory=list, description="The same quote in other articles that print the same passage."
+    )
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
         """The document of an answer."""
         return cls(
-            text=answer.text, confidence=round(answer.confidence, 4), citation=CitationDocument.of(answer.citation)
+            text=answer.text,
+            confidence=round(answer.confidence, 4),
+            citation=CitationDocument.of(answer.citation),
+            also_in=[CitationDocument.of(citation) for citation in answer.also_in],
+        )
+
+
+class CopyDocument(Document):
+    """A near-identical passage of another article: characters `[start, end)` of it."""
+
+    article_id: str
+    title: str
+    source: str
+    published: date | None
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, copy: StoredPassage) -> Self:
+        """The document of a copy, without its text."""
+        return cls(
+            article_id=copy.article_id,
+            title=copy.title,
+            source=copy.source,
+            published=copy.published,
+            start=copy.span.start,
+            end=copy.span.end,
         )
 
 
@@ -119,6 +148,10 @@ class PassageDocument(Document):
     start: int
     end: int
     retrieval_score: float
+    also_in: list[CopyDocument] = Field(
+        default_factory=list,
+        description="Near-identical passages of other articles, the earliest first; they take no place of their own.",
+    )
 
     @classmethod
     def of(cls, found: RetrievedPassage) -> Self:
@@ -129,6 +162,7 @@ class PassageDocument(Document):
             start=span.start,
             end=span.end,
             retrieval_score=round(found.retrieval_score, 4),
+            also_in=[CopyDocument.of(copy) for copy in found.also_in],
         )
 
 

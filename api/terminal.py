@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from index.records import ArticleSummary
+from index.records import ArticleSummary, StoredPassage
 from index.retriever import RetrievedPassage
 from qa.citation import Citation
 from qa.pipeline import Answer, Reply
@@ -29,6 +29,7 @@ def show_reply(console: Console, reply: Reply) -> None:
         )
         console.print()
         _show_citation(console, reply.answer.citation)
+        _show_copies(console, reply.answer.also_in, indent=2)
     else:
         chance = _percent(reply.no_answer_probability)
         console.print(Text("The archive holds no answer that is sure enough", "bold yellow"))
@@ -50,6 +51,7 @@ def show_passages(console: Console, passages: Sequence[RetrievedPassage]) -> Non
         console.print(f"[bold]{rank}.[/bold] {title}  [dim]{found.retrieval_score:.2f}[/dim]")
         console.print(f"   {escape(_one_line(passage.text, _EXCERPT_CHARS))}")
         console.print(f"   [dim]{escape(where)}[/dim]")
+        _show_copies(console, found.also_in, indent=3)
 
 
 def show_articles(console: Console, summaries: Sequence[ArticleSummary]) -> None:
@@ -69,12 +71,23 @@ def _show_citation(console: Console, citation: Citation) -> None:
     )
     console.print(Text.assemble("  “", marked, "”"))
     console.print()
-    facts = [citation.title, citation.source, citation.published.isoformat() if citation.published else ""]
-    console.print("  " + escape(" · ".join(fact for fact in facts if fact) or citation.article_id))
+    console.print("  " + escape(" · ".join(_facts(citation)) or citation.article_id))
     if citation.url:
         console.print(f"  {escape(citation.url)}", soft_wrap=True)
     where = f"{citation.article_id}, characters {citation.span.start} to {citation.span.end}"
     console.print(f"  [dim]{escape(where)}[/dim]", soft_wrap=True)
+
+
+def _show_copies(console: Console, copies: Sequence[Citation | StoredPassage], indent: int) -> None:
+    for copy in copies:
+        facts = ", ".join(_facts(copy))
+        where = f"{facts} ({copy.article_id})" if facts else copy.article_id
+        console.print(f"{' ' * indent}[dim]also in: {escape(where)}[/dim]", soft_wrap=True)
+
+
+def _facts(found: Citation | StoredPassage) -> list[str]:
+    facts = [found.title, found.source, found.published.isoformat() if found.published else ""]
+    return [fact for fact in facts if fact]
 
 
 def _show_rival(console: Console, rival: Answer) -> None:

@@ -5,8 +5,9 @@
 Method: `quoth serve` over the articles of seeds/; `clients` threads ask the seeds' questions over HTTP, one after the
 other without a pause, for `seconds` (quiet); then go on while another process takes in `add` articles (the seeds' own
 under other ids, with a number of their own in the text) at its usual low priority and then removes `remove` of them,
-one transaction each. Errors are answers other than 200. A citation is stale if its article had been removed, as the other
-process was told, before the question was sent; it is wrong if its quote is not what the article as added says there.
+one transaction each. Errors are answers other than 200. A citation is stale if its article had been removed, as the
+other process was told, before the question was sent; it is wrong if its quote is not what the article as added says
+there.
 """
 
 import json
@@ -128,7 +129,7 @@ def ask(questions: Sequence[str], asked: Asked, stopped: threading.Event) -> Non
 def is_right(citation: dict[str, Any], articles: dict[str, Article]) -> bool:
     """Whether the article says the quote where the citation says."""
     article = articles[citation["article_id"]]
-    return article.text[citation["start"] : citation["end"]] == citation["quote"]
+    return bool(article.text[citation["start"] : citation["end"]] == citation["quote"])
 
 
 def originals() -> list[Article]:

@@ -1,8 +1,10 @@
 """The derived indexes of a Library: opened, caught up or rebuilt, never trusted beyond their moment."""
 
 import logging
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -47,8 +49,7 @@ class DerivedIndexes:
         self._catching_up = threading.Lock()
         self._merging = threading.Lock()
         self._allowed = lru_cache(maxsize=_FILTERS_KEPT)(self._allowed_at)
-        self._own = tempfile.TemporaryDirectory(prefix="quoth-") if library.is_read_only else None
-        self._home = Path(self._own.name) if self._own else library.folder
+        self._home = _own_folder(self) if library.is_read_only else library.folder
         self.dense = self._open_dense()
         self.lexical = self._open_lexical()
         self.refresh()
@@ -138,7 +139,7 @@ class DerivedIndexes:
     def _open_lexical(self) -> LexicalIndex:
         folder = self._library.folder / "lexical"
         try:
-            if self._own:
+            if self._library.is_read_only:
                 found = LexicalIndex.load(folder)
             else:
                 with self._alone("lexical"):
@@ -150,7 +151,7 @@ class DerivedIndexes:
             self._say_other_history(folder, found.moment)
             return self._new_lexical()
         is_behind = found.moment != self._library.moment
-        return self._new_lexical() if self._own and is_behind else found
+        return self._new_lexical() if self._library.is_read_only and is_behind else found
 
     def _new_lexical(self) -> LexicalIndex:
         return LexicalIndex.create(self._home / "lexical")
@@ -236,3 +237,10 @@ class DerivedIndexes:
                     published=passage.published,
                     source=passage.source,
                 )
+
+
+def _own_folder(owner: DerivedIndexes) -> Path:
+    """A temporary folder that goes with its owner."""
+    folder = Path(tempfile.mkdtemp(prefix="quoth-"))
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -31,7 +31,7 @@ from index.seals import passage_seal
 
 _KEYS_AT_ONCE = 5000
 """Values of one SQL statement; SQLite takes some 32,000."""
-MOST_COPIES = 20
+MOST_COPIES = 10
 """Copies named of one passage, where a text stands in a thousand articles."""
 
 

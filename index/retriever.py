@@ -1,23 +1,32 @@
-"""Ranked passages for a question: dense and lexical search, fused by score."""
+"""Ranked passages for a question: found by dense and lexical search, ordered by meaning and by words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
+from index.base import Vectors
+from index.copies import distinct
 from index.derived import DerivedIndexes
 from index.embedder import Embedder
+from index.fusion import best_first, fuse, normalised, weight
 from index.library import Library
+from index.overlap import QuestionWords
 from index.records import Filters, StoredPassage
 
 DEPTH = 50
-"""Passages taken from each index before fusion."""
+"""Passages taken from each index."""
+N_WEIGHED = 40
+"""Of those, passages that are weighed; weighing all gains nothing more (docs/adr/0010)."""
 DENSE_WEIGHT = 0.5
-"""The dense share of the fused score: the best of 0, 0.1, ... 1 on held-out questions (docs/adr/0003)."""
+"""The share of nearness of meaning in what a passage weighs; the rest is that of words (docs/adr/0010)."""
+_DEEPER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievedPassage:
-    """A passage with its retrieval score in [0, 1], higher is better; 1 is best of both indexes.
+    """A passage with its retrieval score in [0, 1], higher is better: 1 is the best and 0 the worst that was weighed.
 
     `also_in` are near-identical passages of other articles, which take no place of their own in the ranking.
     """
@@ -36,50 +45,59 @@ class Retriever(Protocol):
 
 
 class HybridRetriever:
-    """Dense and lexical search over one Library, fused by a convex combination of normalised scores."""
+    """Dense and lexical search over one Library; what they find is ordered by cosine and by the question's words."""
 
     def __init__(
         self, library: Library, derived: DerivedIndexes, embedder: Embedder, *, dense_weight: float = DENSE_WEIGHT
     ) -> None:
-        """`dense_weight` in [0, 1]: 0 is lexical search alone, 1 is dense search alone."""
+        """`dense_weight` in [0, 1]: in the order of what is found, 0 is words alone, 1 is the cosine alone."""
         self._library = library
         self._derived = derived
         self._embedder = embedder
         self._dense_weight = dense_weight
 
     def retrieve(self, question: str, k: int, filters: Filters = Filters()) -> list[RetrievedPassage]:  # noqa: B008 (frozen)
-        """The `k` best passages of the Library as it is now, best first."""
+        """The `k` best passages of the Library as it is now, best first; fewer only where no more pass the filters."""
         if not self._derived.is_followed:
             self._derived.refresh()
-        depth = max(k, DEPTH)
+        if k < 1:
+            return []
         vector = self._embedder.embed_question(question)
-        rankings = self._derived.search(question, vector, depth, filters)
-        fused = fuse(rankings, [self._dense_weight, 1 - self._dense_weight])
-        # The Library has the last word: a passage that it no longer holds is no result, whatever an index says.
-        stored = self._library.passages([key for key, _ in fused])
-        found = [RetrievedPassage(passage=stored[key], retrieval_score=score) for key, score in fused if key in stored]
-        return found[:k]
+        depth, is_all, stored = max(k, DEPTH), False, dict[int, StoredPassage]()
+        while len(stored) < k and not is_all:
+            rankings = self._derived.search(question, vector, depth, filters)
+            is_all = all(len(ranking) < depth for ranking in rankings)
+            stored = self._candidates(rankings, max(k, N_WEIGHED))
+            depth *= _DEEPER  # copies, or passages that were removed meanwhile, took the places of others
+        best = self._weighed(question, vector, stored)[:k]
+        copies = self._library.copies([key for key, _ in best], filters)
+        return [
+            RetrievedPassage(passage=stored[key], retrieval_score=score, also_in=copies.get(key, ()))
+            for key, score in best
+        ]
 
+    def _candidates(self, rankings: Sequence[Sequence[tuple[int, float]]], n: int) -> dict[int, StoredPassage]:
+        """At least `n` passages worth weighing, if there are so many; of near-identical ones one.
 
-def fuse(rankings: Sequence[Sequence[tuple[int, float]]], weights: Sequence[float]) -> list[tuple[int, float]]:
-    """The weighted mean of the rankings' scores, each first mapped to [0, 1]; best first, equal scores by key.
+        The Library has the last word: a passage that it no longer holds is no result, whatever an index says.
+        """
+        fused, n_seen = fuse(rankings), 0
+        found: dict[int, StoredPassage] = {}
+        families: dict[int, int] = {}
+        while len(found) < n and n_seen < len(fused):
+            families |= self._library.families([key for key, _ in fused[n_seen : n_seen + n]])
+            n_seen += n
+            keys = [key for key, _ in distinct(fused[:n_seen], families)]
+            found |= self._library.passages([key for key in keys if key not in found])
+        return found
 
-    In each ranking the best score becomes 1 and the worst becomes 0 (all equal: 1); what a ranking lacks counts 0.
-    Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", 2023: a convex combination of min-max scores
-    beats reciprocal rank fusion; ours agrees (docs/adr/0003).
-    """
-    total = sum(weights)
-    fused: dict[int, float] = {}
-    for ranking, weight in zip(rankings, weights, strict=True):
-        for key, score in _normalised(dict(ranking)).items():
-            fused[key] = fused.get(key, 0.0) + weight / total * score
-    return sorted(fused.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _normalised(scores: Mapping[int, float]) -> dict[int, float]:
-    if not scores:
-        return {}
-    low, high = min(scores.values()), max(scores.values())
-    if high == low:
-        return dict.fromkeys(scores, 1.0)
-    return {key: (score - low) / (high - low) for key, score in scores.items()}
+    def _weighed(self, question: str, vector: Vectors, stored: dict[int, StoredPassage]) -> list[tuple[int, float]]:
+        """Keys and retrieval scores, best first."""
+        # Not the indexes' cosines: a passage found by its words has none, and a large index rounds them.
+        keys, vectors = self._library.vectors(np.array(list(stored), dtype=np.int64))
+        words = QuestionWords(question, self._derived.lexical.rarity)
+        weights: dict[int, float] = {}
+        for key, cosine in zip(keys.tolist(), (vectors @ vector).tolist(), strict=True):
+            overlap = words.overlap(stored[key].title, stored[key].text)
+            weights[key] = weight(cosine, overlap.score, self._dense_weight)
+        return best_first(normalised(weights))

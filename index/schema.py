@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 
 from index.articles import Article
+from index.families import relate_all
 from index.passages import CharSpan
 from index.seals import article_seal, passage_seal
 
@@ -73,6 +74,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
         (secrets.token_hex(8),),
     )
     _seal(connection)
+    relate_all(connection)
 
 
 def _seal(connection: sqlite3.Connection) -> None:

@@ -1,11 +1,15 @@
 """Citations: where an answer stands, re-read from the Library at answer time, or refused."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from index.errors import CitationError, NotFoundError
 from index.library import Library
 from index.passages import CharSpan, sentences
+from index.records import StoredPassage
+from index.retriever import RetrievedPassage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,25 @@ def cite(library: Library, article_id: str, span: CharSpan, quote: str) -> Citat
     )
 
 
+def cite_copies(library: Library, citation: Citation, passages: Sequence[RetrievedPassage]) -> list[Citation]:
+    """The same quote in other articles that print the passage it stands in, one citation an article.
+
+    Only where it is sure which words of the copy are the quote's.
+
+    Raises:
+        CitationError: an article with a copy is gone or is not as it was stored.
+    """
+    found: dict[str, Citation] = {}
+    for retrieved in passages:
+        if not _holds(retrieved.passage, citation):
+            continue
+        for copy in retrieved.also_in:
+            place = _place_in(copy, citation, retrieved.passage)
+            if place is not None and copy.article_id not in found:
+                found[copy.article_id] = cite(library, copy.article_id, place, citation.quote)
+    return list(found.values())
+
+
 def sentence_around(text: str, span: CharSpan) -> CharSpan:
     """The sentences that share characters with the span, without surrounding blanks."""
     around = [sentence for sentence in sentences(text) if sentence.start < span.end and span.start < sentence.end]
@@ -69,3 +92,26 @@ def sentence_around(text: str, span: CharSpan) -> CharSpan:
     while text[end - 1].isspace():
         end -= 1
     return CharSpan(start, end)
+
+
+def _holds(passage: StoredPassage, citation: Citation) -> bool:
+    begins, ends = passage.span.start <= citation.span.start, citation.span.end <= passage.span.end
+    return passage.article_id == citation.article_id and begins and ends
+
+
+def _place_in(copy: StoredPassage, citation: Citation, passage: StoredPassage) -> CharSpan | None:
+    """Where the copy of the passage says what is quoted: in the same sentence, or the same time of equally many."""
+    if copy.text.count(citation.sentence_text) == 1:
+        start = copy.text.index(citation.sentence_text) + citation.span.start - citation.sentence.start
+    else:
+        said, said_there = _places(citation.quote, passage.text), _places(citation.quote, copy.text)
+        if len(said) != len(said_there) or citation.span.start - passage.span.start not in said:
+            return None
+        start = said_there[said.index(citation.span.start - passage.span.start)]
+    start += copy.span.start
+    return CharSpan(start, start + len(citation.quote))
+
+
+def _places(quote: str, text: str) -> list[int]:
+    """Where the quote begins in the text, as whole words."""
+    return [match.start() for match in re.finditer(rf"(?<!\w){re.escape(quote)}(?!\w)", text)]

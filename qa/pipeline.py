@@ -9,7 +9,7 @@ from index.library import Library
 from index.records import Filters
 from index.retriever import RetrievedPassage, Retriever
 from qa.candidates import candidates
-from qa.citation import Citation, cite
+from qa.citation import Citation, cite, cite_copies
 from qa.confidence import Confidence, ScoredCandidate
 from qa.reader import PassageText, Reader
 
@@ -42,11 +42,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A quoted and cited answer; `confidence` in [0, 1] is the probability that it is right."""
+    """A quoted and cited answer; `confidence` in [0, 1] is the probability that it is right.
+
+    `also_in` cites the same quote in other articles that print the same passage.
+    """
 
     text: str
     confidence: float
     citation: Citation
+    also_in: Sequence[Citation] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +172,8 @@ class Pipeline:
     def _reply(self, prediction: Prediction, min_confidence: float, began: float) -> Reply:
         chosen = decide(prediction, min_confidence)
         rivals = [scored for scored in prediction.candidates if scored is not chosen][:N_ALTERNATIVES]
-        answer = self._answer(chosen) if chosen else None
-        alternatives = [self._answer(rival) for rival in rivals]
+        answer = self._answer(chosen, prediction) if chosen else None
+        alternatives = [self._answer(rival, prediction) for rival in rivals]
         return Reply(
             question=prediction.question,
             answer=answer,
@@ -181,7 +185,8 @@ class Pipeline:
             total_ms=(time.perf_counter() - began) * 1000,
         )
 
-    def _answer(self, scored: ScoredCandidate) -> Answer:
+    def _answer(self, scored: ScoredCandidate, prediction: Prediction) -> Answer:
         found = scored.candidate
         citation = cite(self._library, found.article_id, found.span, found.text)
-        return Answer(text=found.text, confidence=scored.confidence, citation=citation)
+        also_in = cite_copies(self._library, citation, prediction.passages)
+        return Answer(text=found.text, confidence=scored.confidence, citation=citation, also_in=also_in)

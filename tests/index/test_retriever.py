@@ -1,4 +1,4 @@
-"""Retrieval: filters act inside the search, and what the Library no longer holds is never returned."""
+"""Retrieval: filters act inside the search, copies take one place, what the Library no longer holds is not returned."""
 
 from dataclasses import replace
 from datetime import date
@@ -10,8 +10,10 @@ import tantivy
 from api.settings import Settings
 from api.wiring import Archive, open_archive
 from index.articles import make_article
+from index.fusion import normalised, weight
+from index.overlap import QuestionWords
 from index.records import Filters
-from index.retriever import DEPTH, HybridRetriever, RetrievedPassage, fuse
+from index.retriever import DEPTH, N_WEIGHED, HybridRetriever, RetrievedPassage
 from tests.conftest import IDLIB, SUEZ, add
 from tests.index.parts import all_vectors
 
@@ -37,29 +39,65 @@ def test_the_passage_that_tells_is_first(archive: Archive, question: str, articl
     assert best.passage.title == article.title
 
 
-def test_scores_are_those_of_both_indexes_fused(archive: Archive) -> None:
-    add(archive, make_article(article_id="bread", text="Bread rose in price on Friday."))
-    question = "Which ship blocked the canal on Tuesday?"
-    vector = archive.embedder.embed_question(question)
+def by_hand(archive: Archive, question: str, dense_weight: float) -> dict[int, float]:
+    """The retrieval score of every passage of the Library."""
     keys, vectors = all_vectors(archive.library)
-    cosines = list(zip(keys.tolist(), (vectors @ vector).tolist(), strict=True))
-    wanted = dict(fuse([cosines, archive.derived.lexical.search(question, DEPTH)], [0.5, 0.5]))
-    found = archive.retriever.retrieve(question, 10)
+    cosines = (vectors @ archive.embedder.embed_question(question)).tolist()
+    words = QuestionWords(question, archive.derived.lexical.rarity)
+    stored = archive.library.passages(keys.tolist())
+    overlaps = [words.overlap(stored[key].title, stored[key].text).score for key in keys.tolist()]
+    weights = [weight(*pair, dense_weight) for pair in zip(cosines, overlaps, strict=True)]
+    return normalised(dict(zip(keys.tolist(), weights, strict=True)))
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_scores_are_those_of_meaning_and_words(archive: Archive, weight: float) -> None:
+    add(archive, *(make_article(article_id=f"n{n}", text=f"Note {n}: the canal, " * (n + 1)) for n in range(4)))
+    question = "Which ship blocked the canal on Tuesday?"
+    retriever = HybridRetriever(archive.library, archive.derived, archive.embedder, dense_weight=weight)
+    found = retriever.retrieve(question, 10)
+    wanted = by_hand(archive, question, weight)
     assert {result.passage.key: result.retrieval_score for result in found} == pytest.approx(wanted, abs=1e-5)
     scores = [result.retrieval_score for result in found]
     assert scores == sorted(scores, reverse=True)
-    assert scores[0] == 1.0
+    assert (scores[0], scores[-1]) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize(("weight", "name"), [(0.0, "lexical"), (1.0, "dense")])
-def test_a_weight_of_nought_or_one_is_one_index_alone(archive: Archive, weight: float, name: str) -> None:
-    add(archive, *(make_article(article_id=f"n{n}", text=f"Note {n}: the canal, " * (n + 1)) for n in range(4)))
-    retriever = HybridRetriever(archive.library, archive.derived, archive.embedder, dense_weight=weight)
-    vector = archive.embedder.embed_question("the canal")
-    alone = dict(zip(("dense", "lexical"), archive.derived.search("the canal", vector, DEPTH, Filters()), strict=True))[
-        name
-    ]
-    assert [result.passage.key for result in retriever.retrieve("the canal", 3)] == [key for key, _ in alone[:3]]
+def test_the_shipped_weight_is_half_and_half(archive: Archive) -> None:
+    found = archive.retriever.retrieve("canal", 10)
+    assert {result.passage.key: result.retrieval_score for result in found} == pytest.approx(
+        by_hand(archive, "canal", 0.5), abs=1e-5
+    )
+
+
+def test_the_passage_with_the_words_side_by_side_is_first(archive: Archive) -> None:
+    apart = "The red flag of the ship flew over the harbour while a cross was painted on a wall in the old town."
+    beside = "The flag of the harbour flew over the ship while the Red Cross was called to a wall in the old town."
+    add(archive, make_article(article_id="apart", text=apart), make_article(article_id="beside", text=beside))
+    assert ids(archive.retriever.retrieve("Red Cross", 2)) == ["beside", "apart"]
+
+
+def test_near_identical_passages_take_one_place_and_are_named(archive: Archive) -> None:
+    text = "The tanker Solitaire sank off Genoa on Monday after a fire in the engine room, the coast guard said."
+    copies = [make_article(article_id=f"c{n}", source=f"S{n % 2}", text=text) for n in range(DEPTH + 20)]
+    others = [make_article(article_id=f"o{n}", text=f"Bread costs {n} euros in Genoa.") for n in range(5)]
+    add(archive, *copies, *others)
+    question = "Where did the tanker Solitaire sink?"
+    found = archive.retriever.retrieve(question, 8)
+    assert len(found) == 8, "k asked is k given, though copies fill both rankings"
+    assert [result.passage.text for result in found].count(text) == 1
+    assert found[0].passage.text == text
+    assert {passage.text for passage in found[0].also_in} == {text}
+    assert found[0].passage.article_id not in {passage.article_id for passage in found[0].also_in}
+    assert all(result.also_in == () for result in found[1:])
+    (alone,) = [r for r in archive.retriever.retrieve(question, 3, Filters(source="S1")) if r.passage.text == text]
+    assert {passage.source for passage in (alone.passage, *alone.also_in)} == {"S1"}
+
+
+def test_a_longer_ranking_begins_like_a_shorter_one(archive: Archive) -> None:
+    add(archive, *(make_article(article_id=f"n{n}", text=f"Note {n} on ship {n * 7}.") for n in range(2 * N_WEIGHED)))
+    long = archive.retriever.retrieve("Which ship is in note 12?", N_WEIGHED)
+    assert archive.retriever.retrieve("Which ship is in note 12?", 7) == long[:7]
 
 
 def test_k_asked_is_k_given_within_a_filter_that_little_passes(settings: Settings) -> None:

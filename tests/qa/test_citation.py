@@ -73,12 +73,12 @@ def test_a_span_beyond_the_end_is_refused(archive: Archive) -> None:
 
 def test_a_removed_article_is_refused(archive: Archive) -> None:
     archive.library.remove("idlib")
-    with pytest.raises(CitationError, match="'idlib' was removed"):
+    with pytest.raises(CitationError, match="'idlib' cannot be read again: it was removed"):
         cite_part(archive.library, "33")
 
 
 def test_an_article_that_never_was_is_refused(archive: Archive) -> None:
-    with pytest.raises(CitationError, match="'nowhere' was removed"):
+    with pytest.raises(CitationError, match="'nowhere' cannot be read again: it was removed"):
         cite(archive.library, "nowhere", CharSpan(0, 1), "a")
 
 
