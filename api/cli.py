@@ -252,7 +252,8 @@ def main() -> None:
     except QuothError as error:
         _fail(error, FAILED)
     except sqlite3.Error as error:
-        _fail(f"{FILE_NAME}: {error}; run quoth check", FAILED)
+        advice = "make room on the disk" if "full" in str(error) else "run quoth check"
+        _fail(f"{FILE_NAME}: {error}; {advice}", FAILED)
     except (OSError, UnicodeError) as error:
         _fail(error, FAILED)
     except ValidationError as error:

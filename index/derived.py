@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from index import base
 from index.base import Vectors
-from index.errors import DamagedIndexError, LibraryBusyError
+from index.errors import DamagedIndexError, LibraryBusyError, LibraryError
 from index.lexical import LexicalIndex, PassageWords
 from index.library import Library
 from index.records import Changes, Filters, Moment
@@ -64,7 +64,7 @@ class DerivedIndexes:
             try:
                 with self._alone("lexical"):
                     self._refresh_lexical()
-            except LibraryBusyError as error:
+            except LibraryError as error:  # busy, or the disk is full
                 # What is behind is right as far as it goes, and removed passages are sorted out by the Library.
                 _log.warning("searching without the latest articles: %s", error)
 

@@ -191,3 +191,14 @@ def test_creating_empties_the_folder(tmp_path: Path) -> None:
     index = LexicalIndex.create(tmp_path / "x")
     assert (len(index), index.moment, index.keys()) == (0, Moment(), [])
     assert not (tmp_path / "x" / "other").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = LexicalIndex.create(tmp_path / "x")
+    index.update(removed=[], added=PASSAGES, moment=moment(1))
+    before = sorted(file.name for file in (tmp_path / "x").iterdir())
+    monkeypatch.setattr("index.lexical.os.access", lambda *_: False)
+    closed = LexicalIndex.load(tmp_path / "x")
+    assert (closed.moment, sorted(closed.keys())) == (moment(1), sorted(index.keys()))
+    assert closed.search("ship", 4) == index.search("ship", 4)
+    assert sorted(file.name for file in (tmp_path / "x").iterdir()) == before
