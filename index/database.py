@@ -7,16 +7,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
 
 from index.errors import LibraryBusyError, LibraryError
+from index.files import read_sealed, write_sealed
 from index.records import Moment, VectorSpace
 from index.schema import FORMAT_VERSION, SCHEMA, migrate
 
 FILE_NAME = "library.sqlite3"
+WITNESS_NAME = "last_write.json"
 _WRITER_NAME = ".writer"
 _BUSY_MS = 10_000
 
@@ -32,19 +35,19 @@ class Database:
         """
         self.folder = folder
         self._local = threading.local()
+        self._refuse_to_replace()
         if create is None and not (folder / FILE_NAME).is_file():
             raise LibraryError(f"{folder}: no Library here yet; add articles first: quoth add PATH")
         try:
             if create is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-                self._refuse_to_replace()
             self.is_read_only = not os.access(folder, os.W_OK)
             if not self.is_read_only:
                 # One at a time: SQLite answers "locked" at once, without waiting, to two that switch a new file to WAL.
                 with FileLock(folder / ".create.lock", timeout=_BUSY_MS / 1000):
                     self._prepare(create)
             self.space = self._verified_space(create)
-            state(self.connection(), "generation")
+            self._refuse_what_has_lost_writes()
         except (OSError, ValueError, sqlite3.DatabaseError) as error:
             raise LibraryError(f"{folder / FILE_NAME}: the Library cannot be opened: {error}") from error
 
@@ -73,6 +76,7 @@ class Database:
             if connection.in_transaction:  # a full disk has already ended it
                 connection.execute("ROLLBACK")
             raise
+        self._witness()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -150,6 +154,28 @@ class Database:
                 " folder to begin anew"
             )
 
+    def _witness(self) -> None:
+        """Leave word outside of SQLite of the last write, before it is acknowledged.
+
+        `_refuse_what_has_lost_writes` reads it. An older word, after a stop or on a full disk, does no harm.
+        """
+        with suppress(OSError):
+            write_sealed(self.folder / WITNESS_NAME, asdict(moment_of(self.connection())))
+
+    def _refuse_what_has_lost_writes(self) -> None:
+        """SQLite drops what follows the first damage in its write-ahead log, and says nothing."""
+        try:
+            last = Moment(**read_sealed(self.folder / WITNESS_NAME))
+        except (OSError, ValueError, TypeError):
+            return  # none yet, or damaged itself: the next write makes it anew
+        now = moment_of(self.connection())
+        if not holds(self.connection(), last):
+            raise LibraryError(
+                f"{self.folder / FILE_NAME}: write {last.generation} was acknowledged, and this is write"
+                f" {now.generation} of another history: {FILE_NAME}-wal was lost or damaged, or an older copy was put back. Put the right"
+                f" files back, or delete {WITNESS_NAME} to go on with what is there"
+            )
+
     def _create(self, space: VectorSpace) -> None:
         facts = {
             "format": FORMAT_VERSION,
@@ -207,6 +233,25 @@ def next_moment(connection: sqlite3.Connection) -> Moment:
     moment = Moment(generation=int(state(connection, "generation")), stamp=secrets.token_hex(8))
     connection.execute("INSERT INTO moments VALUES (?, ?)", (moment.generation, moment.stamp))
     return moment
+
+
+def moment_of(connection: sqlite3.Connection) -> Moment:
+    """The moment that the connection sees."""
+    generation = int(state(connection, "generation"))
+    if not generation:
+        return Moment()
+    row = connection.execute("SELECT stamp FROM moments WHERE generation = ?", (generation,)).fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError(f"the table 'moments' lacks generation {generation}")
+    return Moment(generation=generation, stamp=str(row[0]))
+
+
+def holds(connection: sqlite3.Connection, moment: Moment) -> bool:
+    """Whether the moment lies in the past of what the connection sees."""
+    if moment == Moment():
+        return True
+    row = connection.execute("SELECT stamp FROM moments WHERE generation = ?", (moment.generation,)).fetchone()
+    return row is not None and row[0] == moment.stamp
 
 
 def state(connection: sqlite3.Connection, name: str) -> str:

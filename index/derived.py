@@ -53,6 +53,8 @@ class DerivedIndexes:
         self.dense = self._open_dense()
         self.lexical = self._open_lexical()
         self.refresh()
+        if self.dense.base is None:
+            self.merge()
 
     def refresh(self) -> None:
         """Catch up with the Library: cheap when nothing has changed, left for later while another process is at it."""
@@ -137,13 +139,12 @@ class DerivedIndexes:
             return base.load(folder, self._library.dimension)  # another process may have switched it between two reads
 
     def _open_lexical(self) -> LexicalIndex:
-        folder = self._library.folder / "lexical"
+        with self._alone("lexical"):
+            return self._loaded_lexical(self._library.folder / "lexical")
+
+    def _loaded_lexical(self, folder: Path) -> LexicalIndex:
         try:
-            if self._library.is_read_only:
-                found = LexicalIndex.load(folder)
-            else:
-                with self._alone("lexical"):
-                    found = LexicalIndex.load(folder)
+            found = LexicalIndex.load(folder)
         except DamagedIndexError as error:
             self._say_rebuilding("lexical", error)
             return self._new_lexical()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ _BLOCK_BYTES = 1 << 20
 
 def write_synced(path: Path, data: bytes) -> None:
     """Write a file so that a stop at any moment leaves the old content or the new, and the new is on the disk."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     with beside.open("wb") as file:
         file.write(data)
     switch_to(beside, path)

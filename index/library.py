@@ -4,7 +4,6 @@ Each write is one transaction and one moment. A derived index that knows its mom
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.articles import Article
-from index.database import FILE_NAME, Database, next_moment, state
+from index.database import FILE_NAME, Database, holds, moment_of, next_moment, state
 from index.errors import NotFoundError
 from index.passages import CharSpan
 from index.records import (
@@ -74,18 +73,11 @@ class Library:
     def moment(self) -> Moment:
         """The Library's own moment, now."""
         with self._database.read() as connection:
-            return _moment(connection)
+            return moment_of(connection)
 
     def holds(self, moment: Moment) -> bool:
         """Whether the moment lies in this Library's past: what an index of it lacks is then what came since."""
-        if moment == Moment():
-            return True
-        row = (
-            self._database.connection()
-            .execute("SELECT stamp FROM moments WHERE generation = ?", (moment.generation,))
-            .fetchone()
-        )
-        return row is not None and row[0] == moment.stamp
+        return holds(self._database.connection(), moment)
 
     def put(self, batch: Sequence[NewArticle]) -> None:
         """Add articles, replacing those of the same id, in one transaction: all of them or none."""
@@ -253,7 +245,7 @@ class Library:
             removed = connection.execute(
                 "SELECT passage_key FROM removed_passages WHERE generation > ?", since
             ).fetchall()
-            now = _moment(connection)
+            now = moment_of(connection)
         return Changes(
             moment=now,
             removed=np.array([row[0] for row in removed], dtype=np.int64),
@@ -302,16 +294,6 @@ def _conditions(filters: Filters) -> tuple[str, list[str]]:
         conditions.append("source = ?")
         values.append(filters.source)
     return " AND ".join(conditions), values
-
-
-def _moment(connection: sqlite3.Connection) -> Moment:
-    generation = int(state(connection, "generation"))
-    if not generation:
-        return Moment()
-    row = connection.execute("SELECT stamp FROM moments WHERE generation = ?", (generation,)).fetchone()
-    if row is None:
-        raise sqlite3.DatabaseError(f"the table 'moments' lacks generation {generation}")
-    return Moment(generation=generation, stamp=str(row[0]))
 
 
 def _date(value: str | None) -> date | None:

@@ -93,3 +93,10 @@ def test_searches_go_on_while_another_thread_refreshes(library: Library) -> None
         assert set(searches) == {0}
         assert len(list(writes)) == 12
     agree(library, derived)
+
+
+def test_two_that_open_a_library_without_indexes_at_once_agree(library: Library) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(lambda _: DerivedIndexes(Library(library.folder)), range(4)))
+    for derived in opened:
+        agree(library, derived)

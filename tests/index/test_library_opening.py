@@ -1,6 +1,7 @@
 """Opening a Library, and several at once: what cannot be used is refused by name, writers wait for each other."""
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from index.database import FILE_NAME
+from index.database import FILE_NAME, WITNESS_NAME
 from index.derived import DerivedIndexes
 from index.errors import LibraryBusyError, LibraryError
 from index.library import Library
@@ -172,3 +173,40 @@ def test_no_new_library_takes_the_place_of_one_whose_file_is_gone(tmp_path: Path
         file.touch()
     with pytest.raises(LibraryError, match=f"{file}: missing or empty.*restore it"):
         Library(tmp_path, create=SPACE)
+
+
+@pytest.mark.parametrize("kind", ["missing", "cut", "flipped"])
+def test_acknowledged_writes_that_are_lost_with_the_log_are_noticed(tmp_path: Path, kind: str) -> None:
+    library = new_library(tmp_path / "a", new_article("a"))
+    library.put([new_article("b")])
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")  # as a machine that lost power leaves it
+    wal = tmp_path / "copy" / f"{FILE_NAME}-wal"
+    if kind == "missing":
+        damage(tmp_path / "copy", "UPDATE moments SET stamp = 'other' WHERE generation = 2")
+    elif kind == "cut":
+        wal.write_bytes(wal.read_bytes()[:-100])
+    else:
+        flip_byte(wal, -100)
+    with pytest.raises(LibraryError, match=f"{FILE_NAME}: write 2 was acknowledged.*{WITNESS_NAME}"):
+        Library(tmp_path / "copy")
+    (tmp_path / "copy" / WITNESS_NAME).unlink()
+    assert Library(tmp_path / "copy").find("a") is not None
+
+
+@pytest.mark.parametrize("kind", ["missing", "cut", "flipped", "older"])
+def test_a_damaged_or_older_word_of_the_last_write_does_no_harm(tmp_path: Path, kind: str) -> None:
+    library = new_library(tmp_path, new_article("a"))
+    witness = tmp_path / WITNESS_NAME
+    older = witness.read_bytes()
+    library.put([new_article("b")])
+    if kind == "missing":
+        witness.unlink()
+    elif kind == "cut":
+        witness.write_bytes(witness.read_bytes()[:-3])
+    elif kind == "flipped":
+        flip_byte(witness, 20)
+    else:
+        witness.write_bytes(older)
+    again = Library(tmp_path)
+    again.put([new_article("c")])
+    assert Library(tmp_path).counts() == (3, 6)
