@@ -11,7 +11,7 @@ from eval.sweep import THRESHOLD, SettingSweep
 _LABELS = {
     "passage_tokens": "tokens of a passage",
     "overlap_tokens": "tokens that neighbouring passages share",
-    "dense_weight": "weight of the dense index in the fused score",
+    "dense_weight": "share of the cosine in what a passage weighs",
     "passages": "passages read for a question",
     THRESHOLD: "confidence from which Quoth answers",
 }

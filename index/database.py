@@ -172,8 +172,8 @@ class Database:
         if not holds(self.connection(), last):
             raise LibraryError(
                 f"{self.folder / FILE_NAME}: write {last.generation} was acknowledged, and this is write"
-                f" {now.generation} of another history: {FILE_NAME}-wal was lost or damaged, or an older copy was put back. Put the right"
-                f" files back, or delete {WITNESS_NAME} to go on with what is there"
+                f" {now.generation} of another history: {FILE_NAME}-wal was lost or damaged, or an older copy was put"
+                f" back. Put the right files back, or delete {WITNESS_NAME} to go on with what is there"
             )
 
     def _create(self, space: VectorSpace) -> None:

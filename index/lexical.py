@@ -33,7 +33,7 @@ _STOP_WORDS = (
 )
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that a question is not searched by if it has others: 1.1 points of success@1 on held-out questions, and at
-300,000 passages a sixth of the time. Lists of 73 and 91 words did worse (docs/adr/0010)."""
+300,000 passages a fifth of the time. Lists of 73 and 91 words did worse (docs/adr/0010)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
