@@ -6,13 +6,16 @@ DEMO := .demo
 QUESTION ?= Who is the communications director of President Erdogan?
 TRAIN ?= train-v1.1.json.gz
 MORE ?= amazon_reviews_v1.0.json
+MPNET ?= mpnet
 RUN ?= runs/reader
+SQUAD ?= $(TRAIN)
+KILLS ?= 500
 
 export HF_HUB_OFFLINE := 1
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: install demo test check eval gate gate-run baseline sweep reader clean
+.PHONY: install demo test check eval gate gate-run baseline sweep reader taught bench-index torture clean
 
 install: $(VENV)/.installed
 
@@ -79,6 +82,19 @@ $(RUN)/reader.onnx: $(RUN)/weights.pt
 	$(BIN)/python -m training.export $< $(RUN)
 	$(BIN)/python -m training.validate $(TRAIN) $(RUN)
 
+# With a teacher: MPNET is a folder with the weights of all-mpnet-base-v2 (training/teacher.py says how to get them).
+taught: $(RUN)/taught/weights.pt  ## train a reader that learns from a teacher too: make taught MPNET=folder TRAIN=... MORE=...
+
+BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
+
+$(RUN)/teacher/weights.pt: $(RUN)/negatives-TRAIN.npy
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.teach $(@D) $(MPNET) --data $(TRAIN) --negatives $<
+
+$(RUN)/taught/weights.pt: $(RUN)/teacher/weights.pt $(RUN)/first/weights.pt $(RUN)/negatives-MORE.npy
+	$(BIN)/python -m training.labels $(RUN)/labels $< $(BOTH) --recipe taught
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe taught --labels $(RUN)/labels \
+		--start $(RUN)/first/weights.pt $(BOTH)
+
 # What the confidence is fitted on: questions of articles that the reader has not seen, asked of archives with gaps.
 $(RUN)/fit-%.json: | install
 	mkdir -p $(RUN)
@@ -93,6 +109,14 @@ $(RUN)/asked-seeds.jsonl: $(RUN)/reader.onnx
 $(RUN)/confidence.json: $(RUN)/asked-TRAIN.jsonl $(RUN)/asked-MORE.jsonl $(RUN)/asked-seeds.jsonl
 	$(BIN)/python -m training.confidence $(RUN) $^
 	@echo "To ship it: cp $(RUN)/reader.onnx $(RUN)/tokenizer.json $(RUN)/confidence.json qa/weights/"
+
+bench-index: install  ## what an archive costs as it grows to a million passages: make bench-index SQUAD=train-v1.1.json.gz
+	$(BIN)/python -m bench.index $(SQUAD) | tee runs/bench-index.jsonl
+	$(BIN)/python -m bench.growth runs/bench-index.jsonl docs/growth.svg
+
+torture: install  ## kill, damage, fill the disk: half an hour and more
+	mkdir -p runs
+	$(BIN)/python -m tests.torture --kills $(KILLS) --out runs/torture.json
 
 # Large blocks stay with the process instead of going back to the system at every step: 0.57 s a step instead of 0.85.
 TUNABLES := glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1

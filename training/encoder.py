@@ -8,6 +8,7 @@ autocast, 562 ms with its scaled-dot-product attention and 807 ms in float32. A 
 import json
 import math
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors.torch import load_file
@@ -33,7 +34,7 @@ class Dropout(nn.Module):
         n_dropped = round(256 * self.rate)
         if not self.training or not n_dropped:
             return x
-        draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
         kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= n_dropped
         return x * (kept.to(x.dtype) * (256 / (256 - n_dropped)))
 
@@ -88,6 +89,12 @@ class SpanReader(nn.Module):
         for module in self.modules():
             if isinstance(module, Dropout):
                 module.rate = rate
+
+    def in_bfloat16(self) -> Self:
+        """Itself, computing in bfloat16, but for the head."""
+        self.to(torch.bfloat16)
+        self.head.float()
+        return self
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Start and end logits, each `(batch, tokens)`; the three inputs are int64 of that shape too."""

@@ -20,6 +20,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from qa.windows import MAX_WINDOW_TOKENS
 from training.encoder import SpanReader
+from training.teacher import teacher_of
 
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 OUTPUTS = ("start_logits", "end_logits")
@@ -30,11 +31,18 @@ _OPSET = 20
 def export(weights_file: Path, out_dir: Path) -> None:
     """Write the float32 graph, the int8 graph and the tokenizer."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    reader = SpanReader(json.loads((MODEL_DIR / "config.json").read_text(encoding="utf-8")))
-    reader.load_state_dict(torch.load(weights_file, weights_only=True))
-    write_float32(reader.eval(), out_dir / "reader-float32.onnx")
+    write_float32(reader_of(torch.load(weights_file, weights_only=True)).eval(), out_dir / "reader-float32.onnx")
     write_int8(out_dir / "reader-float32.onnx", out_dir / "reader.onnx")
     shutil.copyfile(MODEL_DIR / "tokenizer.json", out_dir / "tokenizer.json")
+
+
+def reader_of(state: dict[str, torch.Tensor]) -> SpanReader:
+    """The reader with these weights, or the teacher, which is validated as a reader is."""
+    if "relative.weight" in state:
+        return teacher_of(state)
+    reader = SpanReader(json.loads((MODEL_DIR / "config.json").read_text(encoding="utf-8")))
+    reader.load_state_dict(state)
+    return reader
 
 
 def write_float32(reader: SpanReader, file: Path) -> None:

@@ -1,0 +1,92 @@
+"""What the teacher says of the windows of a coming run, for that run to learn from.
+
+    python -m training.labels OUT_DIR TEACHER.pt --data TRAIN.json.gz --negatives NEGATIVES.npy [--recipe taught]
+
+TEACHER.pt is what `training.teach` wrote. A run's windows follow from its recipe, seed and files, so give those that
+`training.train --labels OUT_DIR` will be given. Writes a shard for every hundred steps; run it again after a stop and
+it goes on with the first one that is missing. On a machine with a GPU it runs there.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from training.encoder import SpanReader
+from training.recipe import RECIPES, Recipe
+from training.shards import DESCRIPTION, SHARD_STEPS, Said, digest, shard_file, write_shard
+from training.teacher import teacher_of
+from training.train import (
+    Course,
+    DataOption,
+    NegativesOption,
+    RecipeOption,
+    SeedOption,
+    StepsOption,
+    chosen,
+    course,
+)
+from training.trainer import DEVICE, Batch
+
+
+def label(
+    out_dir: Path,
+    teacher_file: Annotated[Path, typer.Argument(help="The teacher's weights, of training.teach.")],
+    data: DataOption,
+    negatives: NegativesOption,
+    recipe_name: RecipeOption = "taught",
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+) -> None:
+    """Write the shards that are missing. The last one is written whole, beyond the last step if need be.
+
+    Raises:
+        SystemExit: the folder holds labels of another teacher or another run.
+    """
+    recipe = chosen(RECIPES[recipe_name], steps, seed)
+    n_shards = -(-recipe.n_steps // SHARD_STEPS)
+    recipe = replace(recipe, n_steps=n_shards * SHARD_STEPS)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    _describe(out_dir / DESCRIPTION, teacher_file, recipe, [file.name for file in data])
+    teacher = teacher_of(torch.load(teacher_file, weights_only=True)).to(DEVICE).in_bfloat16().eval()
+    the_course = course(recipe, data, negatives)
+    for shard in range(n_shards):
+        file = shard_file(out_dir, shard)
+        if not file.exists():
+            write_shard(file, shard_of(teacher, the_course, shard))
+            print(json.dumps({"shard": shard + 1, "of": n_shards}), flush=True)
+
+
+def shard_of(teacher: SpanReader, the_course: Course, shard: int) -> list[Said]:
+    """What the teacher says of the windows of the shard's steps."""
+    todo = the_course.batches(skip=shard * SHARD_STEPS)
+    return [said(teacher, batch) for batch in islice(todo, SHARD_STEPS)]
+
+
+@torch.no_grad()
+def said(teacher: SpanReader, batch: Batch) -> Said:
+    """What the teacher says of one batch; it is in evaluation mode, on `DEVICE`."""
+    ids, types, mask, _ = (tensor.to(DEVICE) for tensor in batch)
+    logits = torch.stack(teacher(ids, types, mask)).cpu().numpy().astype(np.float16)
+    return Said(digest=digest(batch), logits=logits)
+
+
+def _describe(file: Path, teacher_file: Path, recipe: Recipe, data: list[str]) -> None:
+    """Write down, or compare with what is written, all that the labels follow from."""
+    with teacher_file.open("rb") as weights:
+        teacher = hashlib.file_digest(weights, "sha256").hexdigest()
+    sizes = {"n_questions": recipe.n_questions, "n_negatives": recipe.n_negatives, "seed": recipe.seed}
+    written = json.dumps({"teacher": teacher, "data": data, **sizes, "rates": asdict(recipe.rates)}, indent=2) + "\n"
+    if file.exists() and file.read_text(encoding="utf-8") != written:
+        raise SystemExit(f"{file} is of another teacher or another run: name a new folder")
+    file.write_text(written, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(label)

@@ -1,0 +1,80 @@
+"""The settings of the training runs."""
+
+from dataclasses import dataclass
+
+from training.data import Rates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides the outcome of a run but its files.
+
+    `taught_weight`, in [0, 1], is the teacher's share of the loss: 0 is learning without one. `temperature`, above 0,
+    divides the logits of both: the higher, the more the teacher's second choices count.
+    """
+
+    n_steps: int = 4400
+    n_questions: int = 25
+    n_negatives: int = 7
+    learning_rate: float = 1.2e-4
+    warmup_share: float = 0.05
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    shared_weight: float = 0.5
+    taught_weight: float = 0.0
+    temperature: float = 1.0
+    kept_of_average: float = 0.998
+    title_rate: float = 0.6
+    plain_rate: float = 0.3
+    terse_rate: float = 0.07
+    mistyped_rate: float = 0.1
+    cropped_rate: float = 0.15
+    seed: int = 9
+
+    @property
+    def rates(self) -> Rates:
+        """As the instance maker takes them."""
+        return Rates(
+            title=self.title_rate,
+            plain=self.plain_rate,
+            terse=self.terse_rate,
+            mistyped=self.mistyped_rate,
+            cropped=self.cropped_rate,
+        )
+
+
+RECIPES = {
+    # Two passes over SQuAD from the backbone, as clean as it is.
+    "first": Recipe(
+        n_steps=7300,
+        n_questions=23,
+        n_negatives=9,
+        learning_rate=1.5e-4,
+        dropout=0.0,
+        shared_weight=0.0,
+        title_rate=0.5,
+        terse_rate=0.0,
+        mistyped_rate=0.0,
+        cropped_rate=0.0,
+        seed=7,
+    ),
+    # On from there: more kinds of text and of questions, passages that compete, and dropout against learning by heart.
+    "second": Recipe(),
+    # The second with a teacher's soft targets beside the annotators'.
+    "taught": Recipe(taught_weight=0.7, temperature=2.0),
+}
+TEACHER_RECIPE = Recipe(
+    # One pass over SQuAD. The rate is the usual one of networks of this size on it, as in RoBERTa's paper (1.5e-5 to
+    # 3e-5); less is mistyped and cropped than for the student, whose windows it must still know how to read.
+    n_steps=2980,
+    n_questions=28,
+    n_negatives=4,
+    learning_rate=2.5e-5,
+    warmup_share=0.08,
+    kept_of_average=0.99,
+    plain_rate=0.2,
+    terse_rate=0.05,
+    mistyped_rate=0.05,
+    cropped_rate=0.1,
+    seed=11,
+)
