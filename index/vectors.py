@@ -19,8 +19,6 @@ MOST_BESIDE = 4096
 MOST_OF_ALL_BESIDE = 20_000
 _SHARE_BESIDE = 0.05
 _LISTS_SEARCHED = 96
-_FEW_ALLOWED = 20_000
-"""Of so few passages all that pass a filter are compared, whatever list they are in."""
 
 
 class KeySet:
@@ -143,12 +141,13 @@ class DenseIndex:
 
 
 def _n_lists(n_lists: int, n_passages: int, allowed: KeySet | None) -> int:
-    """How many lists to search: more of them the fewer passages a filter leaves in each."""
-    if allowed is None:
-        return min(n_lists, _LISTS_SEARCHED)
-    if allowed.n <= _FEW_ALLOWED:
-        return n_lists
-    return min(n_lists, math.ceil(_LISTS_SEARCHED * math.sqrt(max(1.0, n_passages / allowed.n))))
+    """How many lists to search: more of them the fewer passages a filter leaves in each.
+
+    By the root of the share: of a million passages, 98 of the hundred nearest at 30 % allowed and 99 at 0.1 %, in 2 to
+    3 ms (docs/adr/0011); in proportion it would take 4 to 14 ms.
+    """
+    share = 1.0 if allowed is None else min(1.0, allowed.n / max(n_passages, 1))
+    return min(n_lists, math.ceil(_LISTS_SEARCHED / math.sqrt(share)))
 
 
 def _hits(index: Any, vector: Vectors, k: int, selector: Any, n_lists: int | None = None) -> list[tuple[int, float]]:
