@@ -19,6 +19,7 @@ from index.vectors import MOST_BESIDE, DenseIndex
 _NORM_TOLERANCE = 1e-3
 _AT_ONCE = 10_000
 _PAUSE_S = 0.5
+_WAIT_S = 10
 _N_SAMPLE = 20
 _NEAREST = 10
 _LEAST_RECALL = 0.8
@@ -50,10 +51,16 @@ def repair(library: Library) -> None:
     """
     if library.is_read_only:
         raise LibraryError(f"{library.folder}: the folder is read-only: nothing can be repaired there")
-    for name in ("dense", "lexical"):
-        with FileLock(library.folder / f".{name}.lock", timeout=10):
-            shutil.rmtree(library.folder / name, ignore_errors=True)
-    DerivedIndexes(library).merge()
+    changes = library.changes_since(Moment())
+    dense, lexical = library.folder / "dense", library.folder / "lexical"
+    with FileLock(library.folder / ".dense.lock", timeout=_WAIT_S):
+        if len(changes.added) > MOST_BESIDE:
+            base.build(dense, changes, library.vectors, library.dimension)  # switched to when it is whole
+        else:
+            shutil.rmtree(dense, ignore_errors=True)
+    with FileLock(library.folder / ".lexical.lock", timeout=_WAIT_S):
+        shutil.rmtree(lexical, ignore_errors=True)
+    DerivedIndexes(library)
 
 
 def _article_faults(library: Library, article_id: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from index.errors import LibraryBusyError, LibraryError
-from index.files import read_sealed, write_sealed
+from index.files import read_sealed, sync, write_sealed
 from index.records import Moment, VectorSpace
 from index.schema import FORMAT_VERSION, SCHEMA, migrate
 
@@ -39,8 +39,9 @@ class Database:
         if create is None and not (folder / FILE_NAME).is_file():
             raise LibraryError(f"{folder}: no Library here yet; add articles first: quoth add PATH")
         try:
-            if create is not None:
+            if create is not None and not folder.exists():
                 folder.mkdir(parents=True, exist_ok=True)
+                sync(folder.parent)
             self.is_read_only = not os.access(folder, os.W_OK)
             if not self.is_read_only:
                 # One at a time: SQLite answers "locked" at once, without waiting, to two that switch a new file to WAL.

@@ -22,9 +22,9 @@ def write_synced(path: Path, data: bytes) -> None:
 
 def switch_to(beside: Path, path: Path) -> None:
     """Put a finished file in the place of `path`, once it is on the disk; the folder's entry is synced as well."""
-    _sync(beside)
+    sync(beside)
     beside.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def write_sealed(path: Path, facts: Mapping[str, str | int]) -> None:
@@ -64,7 +64,8 @@ def _seal(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or the list of a folder's files, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
