@@ -84,6 +84,9 @@ class DerivedIndexes:
                     made = self._newer_base(dense.base) or self._merged(dense)
             except LibraryBusyError:
                 return  # another process is at it: what it makes is taken next time
+            except (OSError, RuntimeError) as error:  # the disk is full: FAISS has no error of its own for that
+                _log.warning("%s: cannot be written, searching what is in memory: %s", self._home / "dense", error)
+                return
             with self._catching_up:
                 self.dense = DenseIndex.of(self._library.dimension, made)
                 self._refresh_dense()

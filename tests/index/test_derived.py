@@ -277,3 +277,14 @@ def test_one_process_at_a_time_writes_words(library: Library, monkeypatch: pytes
     message = f"{library.folder / 'lexical'}: another process is writing"
     with FileLock(library.folder / ".lexical.lock"), pytest.raises(LibraryBusyError, match=message):
         DerivedIndexes(library)
+
+
+def test_a_base_that_cannot_be_written_is_done_without(
+    library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    library.put([MANY])
+    (library.folder / "dense").write_text("a file where the folder should be", encoding="utf-8")
+    monkeypatch.setattr("index.derived._WAIT_S", 1)
+    derived = DerivedIndexes(library)
+    agree(library, derived)
+    assert any(f"{library.folder / 'dense'}: cannot be written" in message for message in caplog.messages)
