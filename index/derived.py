@@ -69,6 +69,8 @@ class DerivedIndexes:
             except LibraryError as error:  # busy, or the disk is full
                 # What is behind is right as far as it goes, and removed passages are sorted out by the Library.
                 _log.warning("searching without the latest articles: %s", error)
+        if not self.is_followed and self._is_far_behind(self.dense):
+            self.merge()
 
     def merge(self) -> None:
         """Make a new base of the dense index if much has come since it was made; searching goes on meanwhile.
@@ -76,7 +78,7 @@ class DerivedIndexes:
         Of several processes one does it, and the others take what it made.
         """
         with self._merging:
-            if not self.dense.needs_merging:
+            if not self.dense.needs_merging and not self._is_far_behind(self.dense):
                 return
             try:
                 with self._alone("dense", waits=False):
@@ -116,8 +118,7 @@ class DerivedIndexes:
 
     def _open_dense(self) -> DenseIndex:
         found = DenseIndex.of(self._library.dimension, self._saved_base())
-        n_since = len(self._library.changes_since(found.moment).added)
-        if n_since <= MOST_OF_ALL_BESIDE:
+        if not self._is_far_behind(found):
             return found
         with self._alone("dense"):
             newer = self._newer_base(found.base)  # another process may have made it while this one waited
@@ -190,7 +191,8 @@ class DerivedIndexes:
         return base.build(self._home / "dense", changes, self._library.vectors, self._library.dimension)
 
     def _merged(self, dense: DenseIndex) -> base.Base:
-        if dense.base is None or base.needs_building(len(dense), dense.base):
+        is_outgrown = base.needs_building(len(dense), dense.base)
+        if dense.base is None or is_outgrown or self._is_far_behind(dense):
             return self._built()
         return base.merge(
             self._home / "dense",
@@ -201,9 +203,13 @@ class DerivedIndexes:
             vectors=dense.vectors_beside,
         )
 
+    def _is_far_behind(self, dense: DenseIndex) -> bool:
+        """Whether more has come than is kept in memory: a base is made of it, from the Library, batch by batch."""
+        return len(self._library.changes_since(dense.moment).added) > MOST_OF_ALL_BESIDE
+
     def _refresh_dense(self) -> None:
         changes = self._library.changes_since(self.dense.moment)
-        if changes.moment != self.dense.moment:
+        if changes.moment != self.dense.moment and len(changes.added) <= MOST_OF_ALL_BESIDE:
             self.dense = self.dense.caught_up(changes, self._library.vectors)
 
     def _refresh_lexical(self) -> None:

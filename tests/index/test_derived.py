@@ -166,6 +166,19 @@ def test_a_process_that_is_far_behind_makes_a_base_instead_of_reading_all_into_m
     agree(library, derived)
 
 
+def test_much_that_comes_at_once_makes_a_base_and_is_not_read_into_memory(library: Library) -> None:
+    derived = DerivedIndexes(library)
+    lines = "".join(f"Ship {n}.\n" for n in range(MOST_OF_ALL_BESIDE + 1))
+    library.put([new_article("more", lines, seed=8)])
+    derived.refresh()
+    assert derived.dense.base is not None
+    assert len(derived.dense.keys_beside) == 0
+    agree(library, derived)
+    library.remove("more")
+    derived.refresh()
+    agree(library, derived)
+
+
 def test_an_index_of_another_dimension_is_rebuilt(large: Library) -> None:
     keys = np.array([1], dtype=np.int64)
     changes = Changes(moment=large.moment, removed=keys[:0], added=keys)
