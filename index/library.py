@@ -239,9 +239,8 @@ class Library:
         """Everything that a derived index of that moment lacks, read in one snapshot."""
         since = (moment.generation,)
         with self._database.read() as connection:
-            added = connection.execute(
-                "SELECT passage_key FROM passages WHERE generation > ? ORDER BY passage_key", since
-            ).fetchall()
+            # Sorted afterwards: asked for an order, SQLite reads a million rows in it to find one that is new.
+            added = connection.execute("SELECT passage_key FROM passages WHERE generation > ?", since).fetchall()
             removed = connection.execute(
                 "SELECT passage_key FROM removed_passages WHERE generation > ?", since
             ).fetchall()
@@ -249,7 +248,7 @@ class Library:
         return Changes(
             moment=now,
             removed=np.array([row[0] for row in removed], dtype=np.int64),
-            added=np.array([row[0] for row in added], dtype=np.int64),
+            added=np.sort(np.array([row[0] for row in added], dtype=np.int64)),
         )
 
     def vectors(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

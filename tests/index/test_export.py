@@ -68,18 +68,18 @@ def small(model: Path, cache: Path) -> Path:
 def test_another_model_keeps_its_own_pooling_dimension_and_window(model: Path, small: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    embedder = Embedder(small)
+    embedder = Embedder(small, graph="float32.onnx")
     assert (embedder.info.dimension, embedder.info.window_tokens) == (16, 40)
     texts = ["who signed it?", "the treaty was signed in a treaty.", "", "it"]
     wanted: NDArray[np.float32] = SentenceTransformer(str(model), device="cpu").encode(texts, normalize_embeddings=True)
     assert float(np.abs(np.stack([embedder.embed_question(text) for text in texts]) - wanted).max()) < 1e-5
-    short = Embedder(small).embed_passages([""] * 3, ["who", "it", "a treaty"])
+    short = Embedder(small, graph="float32.onnx").embed_passages([""] * 3, ["who", "it", "a treaty"])
     assert float(np.abs(short[:2] - embedder.embed_passages(["", ""], ["who", "it"])).max()) < 1e-5
 
 
 def test_an_export_is_made_once_and_leaves_nothing_beside_it(model: Path, small: Path, cache: Path) -> None:
     before = {file.name: file.stat().st_mtime_ns for file in small.iterdir()}
-    assert sorted(before) == ["embedder.json", "model.onnx", "passages.onnx", "tokenizer.json"]
+    assert sorted(before) == ["embedder.json", "float32.onnx", "model.onnx", "tokenizer.json"]
     assert exported_embedder(str(model), cache) == small
     assert {file.name: file.stat().st_mtime_ns for file in small.iterdir()} == before
     assert list(cache.iterdir()) == [small]
@@ -88,12 +88,12 @@ def test_an_export_is_made_once_and_leaves_nothing_beside_it(model: Path, small:
 def test_an_export_says_what_it_is(model: Path, small: Path) -> None:
     info = json.loads((small / "embedder.json").read_text(encoding="utf-8"))
     assert info["name"] == str(model)
-    assert small.name == info["weights_sha256"][:16] + "-2"
+    assert small.name == info["weights_sha256"][:16] + "-3"
 
 
 def test_the_default_is_known_by_the_hash_of_its_weights(embedder: Embedder, exported: Path) -> None:
     assert (embedder.info.name, embedder.info.weights_sha256) == (DEFAULT_MODEL, DEFAULT_SHA256)
-    assert exported.name == DEFAULT_SHA256[:16] + "-2"
+    assert exported.name == DEFAULT_SHA256[:16] + "-3"
 
 
 def test_a_default_with_other_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
