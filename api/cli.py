@@ -37,7 +37,7 @@ from index.records import Filters
 from qa.pipeline import PASSAGES_READ, checked_question
 
 FAILED, WRONG_USAGE, NO_ANSWER = 1, 2, 3
-_NICENESS = 5
+_NICENESS = 10
 _ERRORS_SHOWN = 3
 """Of one file: a folder may hold a `.jsonl` of something else, and a thousand lines help nobody."""
 

