@@ -6,6 +6,7 @@ lost, anything is inconsistent, or any damage goes unnoticed.
 """
 
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -83,6 +84,7 @@ def main(
     if not report.is_right:
         typer.echo(f"\nWhat was found is kept in {folder}; seed {seed}.")
         sys.exit(1)
+    shutil.rmtree(folder)
 
 
 def _do(name: str, bench: Bench, report: Report, *, n_kills: int, first_library: int) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "from api.cli import main; main()")
 """What the console script `quoth` runs, of this very checkout: an editable install elsewhere has no say."""
 SIGKILLED = -signal.SIGKILL
-TIMEOUT_S = 300
+TIMEOUT_S = 900
 """No command of the harness takes a tenth of this: one that does hangs, and that is a finding."""
 
 
