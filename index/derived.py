@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -133,11 +133,22 @@ class DerivedIndexes:
             found = self._load_base(folder)
         except DamagedIndexError as error:
             self._say_rebuilding("dense", error)
+            self._drop_base(folder)
             return None
         if not self._library.holds(found.moment):
             self._say_other_history(folder, found.moment)
             return None
         return found
+
+    def _drop_base(self, folder: Path) -> None:
+        """Delete what cannot be read: a small Library makes no other base that would take its place."""
+        if self._library.is_read_only:
+            return
+        with suppress(LibraryBusyError), self._alone("dense", waits=False):
+            try:
+                base.load(folder, self._library.dimension)
+            except DamagedIndexError:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _load_base(self, folder: Path) -> base.Base:
         try:

@@ -301,3 +301,10 @@ def test_a_base_that_cannot_be_written_is_done_without(
     derived = DerivedIndexes(library)
     agree(library, derived)
     assert any(f"{library.folder / 'dense'}: cannot be written" in message for message in caplog.messages)
+
+
+def test_what_an_older_quoth_left_for_a_small_library_is_cleared_away(library: Library) -> None:
+    (library.folder / "dense").mkdir()
+    (library.folder / "dense" / "state.json").write_text('{"file": "vectors-1.faiss"}', encoding="utf-8")
+    agree(library, DerivedIndexes(library))
+    assert not (library.folder / "dense").exists()
