@@ -111,7 +111,8 @@ $(RUN)/confidence.json: $(RUN)/asked-TRAIN.jsonl $(RUN)/asked-MORE.jsonl $(RUN)/
 	@echo "To ship it: cp $(RUN)/reader.onnx $(RUN)/tokenizer.json $(RUN)/confidence.json qa/weights/"
 
 bench-index: install  ## what an archive costs as it grows to a million passages: make bench-index SQUAD=train-v1.1.json.gz
-	$(BIN)/python -m bench.index $(SQUAD) | tee runs/bench-index.jsonl
+	mkdir -p runs
+	$(BIN)/python -m bench.index $(SQUAD) > runs/bench-index.jsonl
 	$(BIN)/python -m bench.growth runs/bench-index.jsonl docs/growth.svg
 
 torture: install  ## kill, damage, fill the disk: half an hour and more
