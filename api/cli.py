@@ -9,8 +9,6 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,27 +17,23 @@ import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from api import eval_commands, schemas, terminal
 from api.eval_compare import compare_command
 from api.eval_sweep import sweep_command
 from api.settings import Settings
+from api.taking_in import give_way, say_skipped, take_in
 from api.wiring import open_archive, open_library, open_pipeline
-from index.articles import Article, find_files, read_file
+from index.articles import find_files
 from index.check import faults
 from index.check import repair as rebuild
 from index.database import FILE_NAME
-from index.errors import ArticleError, QuestionError, QuothError
+from index.errors import QuestionError, QuothError
 from index.follower import Follower
-from index.intake import Intake, TakenIn
 from index.records import Filters
 from qa.pipeline import PASSAGES_READ, checked_question
 
 FAILED, WRONG_USAGE, NO_ANSWER = 1, 2, 3
-_NICENESS = 10
-_ERRORS_SHOWN = 3
-"""Of one file: a folder may hold a `.jsonl` of something else, and a thousand lines help nobody."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,9 +86,9 @@ def add(
         raise typer.BadParameter("--verbose prints lines and --json one document: choose one")
     give_way()
     files, errors = find_files(paths)
-    _say_skipped(Console(stderr=True), "", [str(error) for error in errors])
+    say_skipped(Console(stderr=True), "", [str(error) for error in errors])
     archive = open_archive(context.obj, create=True)
-    taken_in, more_errors = _take_in(archive.intake(), files, verbose=verbose)
+    taken_in, more_errors = take_in(archive.intake(), files, verbose=verbose)
     failed = [*map(str, errors), *more_errors]
     archive.derived.refresh()
     archive.derived.merge()
@@ -259,47 +253,6 @@ def main() -> None:
     except ValidationError as error:
         problems = "; ".join(f"QUOTH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         _fail(problems, WRONG_USAGE)
-
-
-def give_way() -> None:
-    """Let a server on the same machine answer first: taking in a folder computes for minutes or hours."""
-    with suppress(AttributeError, OSError):  # not every system has it
-        os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-
-
-def _take_in(intake: Intake, files: list[Path], *, verbose: bool) -> tuple[list[TakenIn], list[str]]:
-    """Take in files, with a progress bar; bad ones are said at once and skipped."""
-    errors: list[str] = []
-    console = Console(stderr=True)
-
-    def good_articles() -> Iterator[Article]:
-        for file in files:
-            n_before = len(errors)
-            for read in read_file(file):
-                if isinstance(read, ArticleError):
-                    errors.append(str(read))
-                else:
-                    yield read
-            _say_skipped(console, str(file), errors[n_before:])
-            progress.advance(task)
-
-    columns = (TextColumn("Adding"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=len(files))
-        taken_in = []
-        for stored in intake.take_in(good_articles()):
-            taken_in.append(stored)
-            if verbose:
-                sys.stdout.write(f"{stored.status} {stored.article_id}\n")
-                sys.stdout.flush()
-        return taken_in, errors
-
-
-def _say_skipped(console: Console, file: str, errors: list[str]) -> None:
-    for error in errors[:_ERRORS_SHOWN]:
-        console.print(f"[red]skipped:[/red] {escape(error)}", soft_wrap=True)
-    if len(errors) > _ERRORS_SHOWN:
-        console.print(f"[red]skipped:[/red] {escape(file)}: and {len(errors) - _ERRORS_SHOWN} more", soft_wrap=True)
 
 
 def _filters(before: datetime | None, after: datetime | None, source: str | None) -> Filters:

@@ -27,8 +27,8 @@ import httpx
 import numpy as np
 import typer
 
-from api.cli import give_way
 from api.settings import Settings
+from api.taking_in import give_way
 from api.wiring import open_archive
 from index.articles import Article, find_files, read_file
 from index.errors import ArticleError

@@ -59,8 +59,8 @@ def repair(library: Library) -> None:
         else:
             shutil.rmtree(dense, ignore_errors=True)
     with FileLock(library.folder / ".lexical.lock", timeout=_WAIT_S):
-        shutil.rmtree(lexical, ignore_errors=True)
-    DerivedIndexes(library)
+        LexicalIndex.create(lexical)
+    DerivedIndexes(library)  # which catches up
 
 
 def _article_faults(library: Library, article_id: str) -> Iterator[str]:

@@ -219,6 +219,8 @@ class DerivedIndexes:
 
     def _is_far_behind(self, dense: DenseIndex) -> bool:
         """Whether more has come than is kept in memory: a base is made of it, from the Library, batch by batch."""
+        if dense.moment == self._library.moment:  # five times a second, in a server
+            return False
         return len(self._library.changes_since(dense.moment).added) > MOST_OF_ALL_BESIDE
 
     def _refresh_dense(self) -> None:

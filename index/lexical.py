@@ -1,13 +1,11 @@
 """The lexical index: the words of passages and titles in tantivy (BM25). The only file that imports tantivy."""
 
 import errno
-import json
 import math
 import os
 import shutil
 import tempfile
 import weakref
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -19,14 +17,12 @@ import tantivy
 from index.errors import DamagedIndexError, LibraryBusyError, LibraryError
 from index.files import read_sealed, sha256_of, write_sealed
 from index.records import Filters, Moment
+from index.segments import sweep, verify
 
 _ANALYZER = "words"
 _FORMAT = 3
-_CHECKED = {".idx", ".term", ".store", ".fast", ".fieldnorm", ".pos", ".del"}
-_SEGMENT_NAME_CHARS = 32
 _HEAP_BYTES = 128_000_000
 """The most that a writer gathers before it writes a segment; it takes only what it needs."""
-_CHUNK_BYTES = 1 << 20
 _STOP_WORDS = (
     "a an the of in on at to for from by with and or is are was were be been being do does did has have had what which"
     " who whom whose when where why how that this these those there it its as s"
@@ -78,7 +74,7 @@ class LexicalIndex:
             DamagedIndexError: it is missing or cannot be read.
         """
         try:
-            _verify(folder)
+            verify(folder)
             moment = _saved_moment(folder)  # first: what is committed meanwhile is then only seen again
             if not os.access(folder, os.W_OK):
                 return cls._linked(folder, moment)
@@ -123,7 +119,7 @@ class LexicalIndex:
             DamagedIndexError: the index cannot be written as it is, and must be made anew.
         """
         try:
-            _sweep(self._folder)
+            sweep(self._folder)
             self._save_moment(self.moment, is_writing=True)
             self._write(removed, added)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -216,59 +212,6 @@ def telling_words(words: Iterable[str]) -> list[str]:
 def _keys(searcher: tantivy.Searcher, hits: Sequence[tuple[Any, tantivy.DocAddress]]) -> list[int]:
     values = searcher.fast_field_values("passage_key", [address for _, address in hits])
     return [int(value) for value in values if value is not None]  # every document has one
-
-
-def _verify(folder: Path) -> None:
-    """Compare each file with the CRC-32 in its footer: tantivy itself does not, and panics on some damage."""
-    expected = read_sealed(folder / "state.json").get("meta")
-    if expected and sha256_of(folder / "meta.json") != expected:
-        raise DamagedIndexError(f"{folder / 'meta.json'}: not what was written")
-    # Only what has been committed: a writer at work has files of its own that are not finished.
-    segments = json.loads((folder / "meta.json").read_bytes())["segments"]
-    committed = {segment["segment_id"].replace("-", "") for segment in segments}
-    for file in folder.glob("*.*"):
-        if file.name.split(".")[0] in committed and file.suffix in _CHECKED and not _is_whole(file):
-            raise DamagedIndexError(f"{file}: not what was written")
-
-
-def _is_whole(path: Path) -> bool:
-    """By its footer: JSON with the CRC-32 of all before it, the JSON's length (4 bytes, little-endian), 4 bytes."""
-    n_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(n_bytes - 8, 0))
-        n_footer = int.from_bytes(file.read(4), "little")
-        n_body = n_bytes - 8 - n_footer
-        if n_body < 0:
-            return False
-        file.seek(n_body)
-        try:
-            expected = json.loads(file.read(n_footer))["crc"]
-        except (ValueError, KeyError, TypeError):
-            return False
-        file.seek(0)
-        found = 0
-        for begin in range(0, n_body, _CHUNK_BYTES):  # an index can be larger than the memory
-            found = zlib.crc32(file.read(min(_CHUNK_BYTES, n_body - begin)), found)
-    return bool(found == expected)
-
-
-def _sweep(folder: Path) -> None:
-    """Delete what no commit names: a process that was killed has left it, and tantivy stumbles over some of it."""
-    segments = json.loads((folder / "meta.json").read_bytes())["segments"]
-    named = {segment["segment_id"].replace("-", ""): segment["deletes"] for segment in segments}
-    for file in folder.iterdir():
-        segment, *rest = file.name.split(".")
-        if not segment:
-            is_left = file.name.startswith(".tmp")
-        elif len(segment) == _SEGMENT_NAME_CHARS:
-            deletes = named.get(segment)
-            is_left = segment not in named or (
-                rest[-1:] == ["del"] and (deletes is None or rest[0] != str(deletes["opstamp"]))
-            )
-        else:
-            is_left = False
-        if is_left:
-            file.unlink(missing_ok=True)
 
 
 def _saved_moment(folder: Path) -> Moment:
