@@ -3,7 +3,6 @@
 Exit codes: 0 answered or done, 1 failed, 2 wrong usage, 3 the archive holds no answer.
 """
 
-import importlib.metadata
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from api import eval_commands, schemas, terminal
+from api import article_schemas, eval_commands, key_commands, schemas, terminal
 from api.eval_compare import compare_command
 from api.eval_sweep import sweep_command
 from api.settings import Settings
@@ -29,7 +28,6 @@ from index.check import faults
 from index.check import repair as rebuild
 from index.database import FILE_NAME
 from index.errors import QuestionError, QuothError
-from index.follower import Follower
 from index.records import Filters
 from qa.pipeline import PASSAGES_READ, checked_question
 
@@ -43,6 +41,7 @@ app = typer.Typer(
 eval_commands.commands.command("compare")(compare_command)
 eval_commands.commands.command("sweep")(sweep_command)
 app.add_typer(eval_commands.commands, name="eval")
+app.add_typer(key_commands.commands, name="keys")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 _Question = Annotated[str, typer.Argument(metavar="QUESTION", help="In plain words.")]
@@ -164,8 +163,8 @@ def list_articles(context: typer.Context, as_json: _Json = False) -> None:
     """List the articles, newest first."""
     summaries = open_library(context.obj).articles()
     if as_json:
-        documents = [schemas.SummaryDocument.of(summary) for summary in summaries]
-        _print_document(schemas.ArticlesDocument(total=len(documents), articles=documents))
+        documents = [article_schemas.SummaryDocument.of(summary) for summary in summaries]
+        _print_document(article_schemas.ArticlesDocument(total=len(documents), articles=documents))
     else:
         terminal.show_articles(_console(), summaries)
 
@@ -175,7 +174,7 @@ def show(context: typer.Context, article_id: _Id, as_json: _Json = False) -> Non
     """Print an article as it is stored."""
     article = open_library(context.obj).get(article_id)
     if as_json:
-        _print_document(schemas.ArticleDocument.of(article))
+        _print_document(article_schemas.ArticleDocument.of(article))
         return
     for fact in (article.title, article.source, article.published, article.url):
         if fact:
@@ -220,19 +219,20 @@ def check(
 @app.command()
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; keys are asked for on any but loopback.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; they share the indexes' memory.")] = 1,
+    require_keys: Annotated[
+        bool, typer.Option("--require-keys", help="Ask for keys on the loopback address too: behind a proxy.")
+    ] = False,
 ) -> None:
-    """Serve the HTTP API (described at /openapi.json)."""
-    import uvicorn
+    """Serve the page and the HTTP API (described at /openapi.json)."""
+    from api.serve import serve as serve_http
 
-    from api.http import Service, build_app
-
-    archive = open_archive(context.obj, create=True)
-    service = Service(archive=archive, pipeline=open_pipeline(archive, context.obj))
-    service.pipeline.warm_up()
-    with Follower(archive.derived):
-        uvicorn.run(build_app(service, importlib.metadata.version("quoth")), host=host, port=port)
+    settings = context.obj.with_values(require_keys=True) if require_keys else context.obj
+    serve_http(settings, host=host, port=port, workers=workers)
 
 
 def main() -> None:

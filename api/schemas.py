@@ -5,14 +5,15 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from index.articles import Article
-from index.intake import Status
-from index.records import ArticleSummary, StoredPassage
+from api.problems import ProblemDocument
+from index.records import Filters, StoredPassage
 from index.retriever import RetrievedPassage
 from qa.citation import Citation
-from qa.pipeline import MAX_QUESTION_CHARS, PASSAGES_READ, Answer, Reply
+from qa.pipeline import MAX_QUESTION_CHARS, N_ALTERNATIVES, PASSAGES_READ, Answer, Reply
 
 MAX_PASSAGES = 100
+MAX_ALTERNATIVES = 10
+MAX_BATCH = 100
 
 
 def _whole(text: str) -> str:
@@ -38,10 +39,15 @@ class SearchRequest(Document):
     question: Text = Field(
         min_length=1, max_length=MAX_QUESTION_CHARS, examples=["How many Turkish soldiers were killed in Idlib?"]
     )
-    passages: int = Field(default=PASSAGES_READ, ge=1, le=MAX_PASSAGES, description="How many passages to retrieve.")
+    k: int = Field(default=PASSAGES_READ, ge=1, le=MAX_PASSAGES, description="How many passages to retrieve.")
     before: date | None = Field(default=None, description="Only articles published before this date.")
     after: date | None = Field(default=None, description="Only articles published on or after this date.")
     source: Text | None = Field(default=None, description="Only articles of this source.")
+
+    @property
+    def filters(self) -> Filters:
+        """Which articles to look in."""
+        return Filters(before=self.before, after=self.after, source=self.source)
 
 
 class AskRequest(SearchRequest):
@@ -54,6 +60,15 @@ class AskRequest(SearchRequest):
         default=None,
         description="Answer only at or above the confidence whose answers were right this often on held-out questions.",
     )
+    alternatives: int = Field(
+        default=N_ALTERNATIVES, ge=0, le=MAX_ALTERNATIVES, description="How many rival answers to give at most."
+    )
+
+
+class BatchRequest(Document):
+    """Several questions, each with its own filters and threshold."""
+
+    questions: list[AskRequest] = Field(min_length=1, max_length=MAX_BATCH)
 
 
 class SentenceDocument(Document):
@@ -205,84 +220,14 @@ class AskDocument(Document):
         )
 
 
+class BatchDocument(Document):
+    """What each question of a batch gets, in their order: an answer's document, or a problem."""
+
+    results: list[AskDocument | ProblemDocument]
+
+
 class SearchDocument(Document):
     """Passages for a question, best first."""
 
     question: str
     passages: list[FoundPassageDocument]
-
-
-class ArticleFields(Document):
-    """An article as it is put in; its id is in the address."""
-
-    text: str = Field(min_length=1, examples=["At least 33 soldiers were killed in an air strike on Thursday."])
-    title: str = ""
-    source: str = ""
-    url: str = ""
-    published: date | None = None
-
-
-class ArticleDocument(ArticleFields):
-    """An article as it is stored: `text` is normalised, and what every offset counts in."""
-
-    article_id: str
-    sha256: str
-
-    @classmethod
-    def of(cls, article: Article) -> Self:
-        """The document of an article."""
-        return cls(
-            article_id=article.article_id,
-            text=article.text,
-            title=article.title,
-            source=article.source,
-            url=article.url,
-            published=article.published,
-            sha256=article.sha256,
-        )
-
-
-class SummaryDocument(Document):
-    """A line of the list of articles."""
-
-    article_id: str
-    title: str
-    source: str
-    url: str
-    published: date | None
-    n_chars: int
-    n_passages: int
-
-    @classmethod
-    def of(cls, summary: ArticleSummary) -> Self:
-        """The document of a summary."""
-        return cls(
-            article_id=summary.article_id,
-            title=summary.title,
-            source=summary.source,
-            url=summary.url,
-            published=summary.published,
-            n_chars=summary.n_chars,
-            n_passages=summary.n_passages,
-        )
-
-
-class ArticlesDocument(Document):
-    """A page of the list of articles, newest first; `total` counts all."""
-
-    total: int
-    articles: list[SummaryDocument]
-
-
-class StoredDocument(Document):
-    """What putting an article in did."""
-
-    article_id: str
-    status: Status
-    n_passages: int
-
-
-class ErrorDocument(Document):
-    """What went wrong and what to do."""
-
-    detail: str

@@ -1,12 +1,16 @@
 """Settings: the only reader of the environment."""
 
 from pathlib import Path
+from typing import Self
 
+from limits import parse
 from platformdirs import user_cache_path, user_data_path
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.export import DEFAULT_MODEL
+
+NO_LIMIT = "off"
 
 
 class Settings(BaseSettings):
@@ -22,3 +26,35 @@ class Settings(BaseSettings):
         default=DEFAULT_MODEL, description="A sentence-transformers model: a folder, or a name in the local hub cache."
     )
     threads: int = Field(default=0, ge=0, le=256, description="Threads of one computation; 0 takes every core.")
+    require_keys: bool = Field(
+        default=False, description="Whether the server asks for keys even on the loopback address, behind a proxy."
+    )
+    queue: int = Field(default=16, ge=0, le=10_000, description="Questions that may wait; more are refused at once.")
+    deadline_s: float = Field(default=10, gt=0, le=600, description="Seconds after which a question is given up.")
+    rate: str = Field(
+        default="",
+        description='Requests of one key or address: "120/minute", or "off"; by default that with keys, off without.',
+    )
+    hosts: str = Field(
+        default="",
+        description="Host names that it answers to, with commas between; by default any with keys, else loopback.",
+    )
+    log_questions: bool = Field(default=False, description="Whether the text of questions goes into the log.")
+
+    @field_validator("rate")
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        if value and value != NO_LIMIT:
+            try:
+                parse(value)
+            except ValueError:
+                raise ValueError(f'{value!r} is no rate: give one like "120/minute", or "{NO_LIMIT}"') from None
+        return value
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give another process of Quoth these settings."""
+        return {f"QUOTH_{name.upper()}": str(value) for name, value in self}
+
+    def with_values(self, **values: object) -> Self:
+        """These settings with other values, checked like the rest."""
+        return type(self)(**{**dict(self), **values})

@@ -57,6 +57,11 @@ def make_article(
     """
     if not article_id or article_id != article_id.strip() or len(article_id) > MAX_ID_CHARS:
         raise ArticleError(f"id {article_id[:50]!r}: give 1 to {MAX_ID_CHARS} characters without surrounding blanks")
+    if any(part in {".", ".."} for part in article_id.split("/")) or re.search(r"[\x00-\x1f\x7f-\x9f]", article_id):
+        raise ArticleError(
+            f"id {article_id[:50]!r}: it stands in addresses; give no control characters, and no '.' or '..' by itself"
+            " between slashes"
+        )
     fields = {"id": article_id, "text": text, "title": title, "source": source, "url": url}
     for name, value in fields.items():
         if "\x00" in value:

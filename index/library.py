@@ -19,6 +19,7 @@ from index.records import (
     ArticleSummary,
     Changes,
     Filters,
+    ListPlace,
     Moment,
     NewArticle,
     StoredArticle,
@@ -135,13 +136,40 @@ class Library:
         except NotFoundError:
             return None
 
-    def articles(self, *, limit: int = -1, offset: int = 0) -> list[ArticleSummary]:
-        """Summaries, newest first, then by id; undated ones last."""
+    def articles(
+        self,
+        *,
+        limit: int | None = None,
+        after: ListPlace | None = None,
+        filters: Filters = Filters(),  # noqa: B008 (frozen)
+    ) -> list[ArticleSummary]:
+        """Summaries, newest first, then by id; undated ones last. With `after`, those that follow that place."""
+        found: list[ArticleSummary] = []
+        for is_dated in (True, False):  # two queries, so that the index on dates gives the order
+            if limit is not None and len(found) >= limit:
+                break
+            if is_dated and after is not None and after.published is None:
+                continue
+            left = -1 if limit is None else limit - len(found)
+            found += self._summaries(is_dated=is_dated, after=after, filters=filters, limit=left)
+        return found
+
+    def _summaries(
+        self, *, is_dated: bool, after: ListPlace | None, filters: Filters, limit: int
+    ) -> list[ArticleSummary]:
+        where, values = _conditions(filters)
+        where += f" AND published IS {'NOT ' if is_dated else ''}NULL"
+        if after is not None and is_dated and after.published is not None:
+            where += " AND published <= ? AND (published < ? OR article_id > ?)"
+            values += [after.published.isoformat(), after.published.isoformat(), after.article_id]
+        elif after is not None and not is_dated and after.published is None:
+            where += " AND article_id > ?"
+            values.append(after.article_id)
         rows = self._database.connection().execute(
-            "SELECT article_id, title, source, url, published, length(text),"
+            "SELECT article_id, title, source, url, published, length(text),"  # noqa: S608 (constants)
             " (SELECT count(*) FROM passages WHERE passages.article_key = articles.article_key)"
-            " FROM articles ORDER BY published IS NULL, published DESC, article_id LIMIT ? OFFSET ?",
-            (limit, offset),
+            f" FROM articles WHERE {where} ORDER BY published DESC, article_id LIMIT ?",
+            [*values, limit],
         )
         return [
             ArticleSummary(
@@ -150,6 +178,12 @@ class Library:
             )
             for row in rows
         ]  # fmt: skip
+
+    def count_articles(self, filters: Filters) -> int:
+        """How many articles pass the filters."""
+        where, values = _conditions(filters)
+        row = self._database.connection().execute(f"SELECT count(*) FROM articles WHERE {where}", values).fetchone()  # noqa: S608 (constants)
+        return int(row[0])
 
     def content_sha256(self) -> str:
         """SHA-256, in hexadecimal, of all article ids, titles, texts and passages; how the archive grew has no say."""

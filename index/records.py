@@ -81,6 +81,14 @@ class ArticleSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListPlace:
+    """A place in the list of articles, newest first: that of the article with this date and id, there or not."""
+
+    published: date | None
+    article_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewArticle:
     """An article with its passages and their vectors, `(n_passages, dimension)` float32."""
 

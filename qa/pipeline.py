@@ -153,8 +153,11 @@ class Pipeline:
         filters: Filters = Filters(),  # noqa: B008 (frozen)
         min_confidence: float | None = None,
         precision: float | None = None,
+        alternatives: int = N_ALTERNATIVES,
     ) -> Reply:
-        """The cited answer to a question, or none; every quote has just been re-read. The two last: see `threshold`.
+        """The cited answer to a question, or none; every quote has just been re-read.
+
+        `min_confidence` and `precision`: see `threshold`. At most `alternatives` rivals are cited beside it.
 
         Raises:
             QuestionError: the question is empty or too long, or the threshold cannot be had.
@@ -163,15 +166,14 @@ class Pipeline:
         began = time.perf_counter()
         threshold = self.threshold(min_confidence, precision)
         try:
-            reply = self._reply(self.predict(question, k=k, filters=filters), threshold, began)
+            return self._reply(self.predict(question, k=k, filters=filters), threshold, alternatives, began)
         except CitationError:
             # An article may change between reading and citing: ask again. If it still does not agree, refuse.
-            reply = self._reply(self.predict(question, k=k, filters=filters), threshold, began)
-        return reply
+            return self._reply(self.predict(question, k=k, filters=filters), threshold, alternatives, began)
 
-    def _reply(self, prediction: Prediction, min_confidence: float, began: float) -> Reply:
+    def _reply(self, prediction: Prediction, min_confidence: float, n_rivals: int, began: float) -> Reply:
         chosen = decide(prediction, min_confidence)
-        rivals = [scored for scored in prediction.candidates if scored is not chosen][:N_ALTERNATIVES]
+        rivals = [scored for scored in prediction.candidates if scored is not chosen][:n_rivals]
         answer = self._answer(chosen, prediction) if chosen else None
         alternatives = [self._answer(rival, prediction) for rival in rivals]
         return Reply(

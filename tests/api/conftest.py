@@ -1,11 +1,16 @@
 """The command, and the articles that it takes in."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
+from api.http import build_app
+from api.service import Service, open_service
 from api.settings import Settings
-from api.wiring import open_archive
+from api.wiring import Archive, open_archive
+from qa.pipeline import Pipeline
 from tests.api.parts import Quoth, QuothHere
 from tests.conftest import IDLIB, SUEZ, add
 
@@ -44,3 +49,16 @@ def filled(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, exported: 
 def quoth_here(filled: Settings) -> QuothHere:
     """The command in this process, with the Library of two articles."""
     return QuothHere(filled)
+
+
+@pytest.fixture
+def service(archive: Archive, pipeline: Pipeline, settings: Settings) -> Service:
+    """The service over a Library with two articles, as it is on the loopback address."""
+    return open_service(archive, pipeline, settings, "0")
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient]:
+    """A client of it."""
+    with TestClient(build_app(service), base_url="http://localhost") as opened:
+        yield opened

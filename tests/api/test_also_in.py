@@ -8,8 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from rich.console import Console
 
-from api.http import Service, build_app
+from api.http import build_app
 from api.schemas import AskDocument
+from api.service import open_service
 from api.settings import Settings
 from api.terminal import show_passages, show_reply
 from api.wiring import Archive
@@ -58,8 +59,9 @@ def test_a_source_asked_for_has_its_own_copy_and_names_no_other(twice: Archive) 
     assert (found.passage.article_id, found.also_in) == ("wire", ())
 
 
-def test_the_api_says_where_else_the_quote_stands(twice: Archive, pipeline: Pipeline) -> None:
-    with TestClient(build_app(Service(archive=twice, pipeline=pipeline), version="0")) as client:
+def test_the_api_says_where_else_the_quote_stands(twice: Archive, pipeline: Pipeline, settings: Settings) -> None:
+    service = open_service(twice, pipeline, settings, "0")
+    with TestClient(build_app(service), base_url="http://localhost") as client:
         document = client.post("/v1/ask", json={"question": QUESTION, "min_confidence": 0}).json()
         (other,) = document["answer"]["also_in"]
         assert {document["answer"]["citation"]["article_id"], other["article_id"]} == {"idlib", "wire"}

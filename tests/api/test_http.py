@@ -1,22 +1,14 @@
 import json
-from collections.abc import Iterator
+import time
 
 import pytest
 from fastapi.testclient import TestClient
 
-from api.http import MAX_REQUEST_BYTES, Service, build_app
-from api.wiring import Archive
 from qa.confidence import load_confidence
-from qa.pipeline import MAX_QUESTION_CHARS, Pipeline
+from qa.pipeline import MAX_QUESTION_CHARS
 from tests.conftest import IDLIB
 
 QUESTION = "How many Turkish soldiers were killed in Idlib?"
-
-
-@pytest.fixture
-def client(archive: Archive, pipeline: Pipeline) -> Iterator[TestClient]:
-    with TestClient(build_app(Service(archive=archive, pipeline=pipeline), version="0")) as opened:
-        yield opened
 
 
 def test_ask_cites_the_article_to_the_character(client: TestClient) -> None:
@@ -79,7 +71,7 @@ def test_ask_looks_only_in_articles_that_pass_the_filters(client: TestClient) ->
 
 
 def test_search_returns_passages_best_first(client: TestClient) -> None:
-    document = client.post("/v1/search", json={"question": "ship aground in a canal", "passages": 1}).json()
+    document = client.post("/v1/search", json={"question": "ship aground in a canal", "k": 1}).json()
 
     (passage,) = document["passages"]
     assert passage["article_id"] == "suez"
@@ -91,7 +83,7 @@ def test_search_returns_passages_best_first(client: TestClient) -> None:
     [
         ({"question": ""}, "question"),
         ({"question": "x" * (MAX_QUESTION_CHARS + 1)}, "question"),
-        ({"question": QUESTION, "passages": 0}, "passages"),
+        ({"question": QUESTION, "k": 0}, "k"),
         ({"question": QUESTION, "min_confidence": 1.5}, "min_confidence"),
         ({"question": QUESTION, "precision": -0.1}, "precision"),
         ({"question": QUESTION, "precision": "high"}, "precision"),
@@ -105,8 +97,12 @@ def test_a_bad_request_names_its_field(client: TestClient, body: dict[str, objec
     headers = {"content-type": "application/json"}
     response = client.post("/v1/ask", content=json.dumps(body), headers=headers)
 
-    assert response.status_code == 422
-    assert response.json()["detail"].startswith(f"{field}: ")
+    problem = response.json()
+    assert response.status_code == problem["status"] == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert problem["code"] in {"invalid_request", "invalid_question"}
+    assert [each["field"] for each in problem["errors"]] == [field]
+    assert problem["request_id"] == response.headers["x-request-id"]
 
 
 def test_a_question_without_words_is_refused(client: TestClient) -> None:
@@ -116,59 +112,40 @@ def test_a_question_without_words_is_refused(client: TestClient) -> None:
     assert "question is empty" in response.json()["detail"]
 
 
-def test_an_article_can_be_put_replaced_read_and_deleted(client: TestClient) -> None:
-    url = "/v1/articles/fire/2019"
-    fields = {
-        "text": "The spire of Notre-Dame fell at 7.50 p.m. on Monday.",
-        "title": "Fire",
-        "published": "2019-04-15",
-    }
-    asked = {"question": "When did the spire of Notre-Dame fall?", "min_confidence": 0}
+def test_both_thresholds_at_once_are_refused_by_name(client: TestClient) -> None:
+    problem = client.post("/v1/ask", json={"question": QUESTION, "precision": 0.9, "min_confidence": 0}).json()
 
-    assert client.put(url, json=fields).status_code == 201
-    assert client.put(url, json=fields).json()["status"] == "unchanged"
-    assert client.post("/v1/ask", json=asked).json()["answer"]["citation"]["article_id"] == "fire/2019"
-    replaced = client.put(url, json={**fields, "text": "The spire of Notre-Dame fell at dusk."})
-    assert (replaced.status_code, replaced.json()["status"]) == (200, "replaced")
-    assert client.get(url).json()["text"].endswith("at dusk.")
-    assert client.delete(url).status_code == 204
-    assert client.get(url).status_code == 404
-    after = client.post("/v1/ask", json=asked).json()
-    assert "fire/2019" not in {passage["article_id"] for passage in after["passages"]}
+    assert (problem["code"], problem["errors"][0]["field"]) == ("invalid_question", "precision")
 
 
-def test_an_article_without_text_is_refused(client: TestClient) -> None:
-    response = client.put("/v1/articles/empty", json={"text": "  \n "})
+@pytest.mark.parametrize("wanted", [0, 1, 2])
+def test_as_many_alternatives_are_given_as_are_asked_for(client: TestClient, wanted: int) -> None:
+    body = {"question": QUESTION, "alternatives": wanted, "min_confidence": 0}
+    document = client.post("/v1/ask", json=body).json()
 
-    assert response.status_code == 422
-    assert "'text' is empty" in response.json()["detail"]
-
-
-def test_deleting_what_is_not_there_says_so(client: TestClient) -> None:
-    response = client.delete("/v1/articles/nowhere")
-
-    assert response.status_code == 404
-    assert "nowhere" in response.json()["detail"]
+    assert len(document["alternatives"]) == wanted
+    assert document["answer"]["text"] == "33"
 
 
-def test_articles_are_listed_newest_first_in_pages(client: TestClient) -> None:
-    page = client.get("/v1/articles", params={"limit": 1}).json()
-    rest = client.get("/v1/articles", params={"limit": 1, "offset": 1}).json()
+def test_a_batch_gets_what_each_of_its_questions_would_get_alone(client: TestClient) -> None:
+    asked = [
+        {"question": QUESTION, "min_confidence": 0},
+        {"question": " ?! "},
+        {"question": "Which ship ran aground?", "source": "nobody"},
+    ]
+    answered, refused, filtered = client.post("/v1/ask:batch", json={"questions": asked}).json()["results"]
 
-    assert (page["total"], [a["article_id"] for a in page["articles"]]) == (2, ["suez"])
-    assert [a["article_id"] for a in rest["articles"]] == ["idlib"]
+    alone = client.post("/v1/ask", json=asked[0]).json()
+    assert answered["answer"] == alone["answer"]
+    assert (refused["code"], refused["status"]) == ("invalid_question", 422)
+    assert (filtered["answer"], filtered["passages"]) == (None, [])
 
 
-def test_a_request_that_is_too_large_is_refused_declared_or_not(client: TestClient) -> None:
-    def stream() -> Iterator[bytes]:
-        for _ in range(MAX_REQUEST_BYTES // 100_000 + 1):
-            yield b" " * 100_000
+@pytest.mark.parametrize(("n", "status"), [(0, 422), (101, 422)])
+def test_a_batch_has_a_question_and_not_too_many(client: TestClient, n: int, status: int) -> None:
+    response = client.post("/v1/ask:batch", json={"questions": [{"question": QUESTION}] * n})
 
-    declared = client.post("/v1/ask", content=b" " * (MAX_REQUEST_BYTES + 1))
-    streamed = client.post("/v1/ask", content=stream())
-
-    assert declared.status_code == streamed.status_code == 413
-    assert str(MAX_REQUEST_BYTES) in declared.json()["detail"]
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (status, "questions")
 
 
 def test_a_question_of_damaged_characters_is_refused(client: TestClient) -> None:
@@ -176,22 +153,45 @@ def test_a_question_of_damaged_characters_is_refused(client: TestClient) -> None
     response = client.post("/v1/ask", content=b'{"question": "who \\ud800"}', headers=headers)
 
     assert response.status_code == 422
-    assert response.json()["detail"].startswith("question: ")
+    assert response.json()["errors"][0]["field"] == "question"
 
 
-def test_an_offset_beyond_all_numbers_is_refused(client: TestClient) -> None:
-    assert client.get("/v1/articles", params={"offset": 10**30}).json()["detail"].startswith("offset: ")
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nowhere", 404, "address_not_found"),
+        ("GET", "/v1/ask", 405, "method_not_allowed"),
+        ("PATCH", "/v1/articles/idlib", 405, "method_not_allowed"),
+    ],
+)
+def test_what_is_not_there_is_a_problem_too(client: TestClient, method: str, path: str, status: int, code: str) -> None:
+    response = client.request(method, path)
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert status != 405 or "allow" in response.headers
 
 
-def test_health_and_readiness(client: TestClient) -> None:
+def test_health_readiness_and_metrics(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json()["articles"] == 2
+    for _ in range(200):
+        if (ready := client.get("/readyz")).status_code == 200:
+            break
+        assert ready.json()["code"] == "not_ready"
+        time.sleep(0.05)
+    assert ready.json() == {"articles": 2, "passages": 2, "generation": 1}
+
+    before = _metrics(client)
+    client.post("/v1/ask", json={"question": QUESTION, "min_confidence": 0})
+    client.post("/v1/ask", json={"question": QUESTION, "min_confidence": 1})
+    after = _metrics(client)
+    grown = {name: after[name] - before.get(name, 0) for name in after}
+    assert grown['quoth_answers_total{outcome="answered"}'] == grown['quoth_answers_total{outcome="refused"}'] == 1
+    assert grown['quoth_requests_total{method="POST",route="/v1/ask",status="200"}'] == 2
+    assert grown['quoth_stage_seconds_count{stage="read"}'] == grown["quoth_confidence_count"] == 2
+    assert (after["quoth_library_articles"], after["quoth_library_passages"]) == (2, 2)
+    assert after['quoth_queue_waiting{queue="questions"}'] == after['quoth_queue_running{queue="questions"}'] == 0
 
 
-def test_openapi_describes_every_endpoint_with_an_example(client: TestClient) -> None:
-    document = client.get("/openapi.json").json()
-
-    assert {"/v1/ask", "/v1/search", "/v1/articles", "/v1/articles/{article_id}", "/healthz", "/readyz"} <= set(
-        document["paths"]
-    )
-    assert document["components"]["schemas"]["AskRequest"]["properties"]["question"]["examples"]
+def _metrics(client: TestClient) -> dict[str, float]:
+    lines = [line for line in client.get("/metrics").text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from index.records import Filters
+from index.records import Filters, ListPlace
 from tests.index.parts import keys_of, new_article, new_library
 
 
@@ -13,7 +13,11 @@ def test_the_list_is_newest_first_then_by_id_with_undated_last(tmp_path: Path) -
     dates = {"d": None, "b": "2020-01-01", "a": "2020-01-01", "c": "2021-01-01", "e": "0999-12-31"}
     library = new_library(tmp_path, *(new_article(name, published=day) for name, day in dates.items()))
     assert [summary.article_id for summary in library.articles()] == ["c", "a", "b", "e", "d"]
-    assert [summary.article_id for summary in library.articles(limit=2, offset=1)] == ["a", "b"]
+    after_c = ListPlace(published=date(2021, 1, 1), article_id="c")
+    assert [summary.article_id for summary in library.articles(limit=2, after=after_c)] == ["a", "b"]
+    gone = ListPlace(published=date(2020, 1, 1), article_id="aa")
+    assert [summary.article_id for summary in library.articles(after=gone)] == ["b", "e", "d"]
+    assert library.articles(after=ListPlace(published=None, article_id="d")) == []
     newest = library.articles(limit=1)[0]
     n_chars = len(new_article("c").article.text)
     assert (newest.published, newest.n_chars, newest.n_passages) == (date(2021, 1, 1), n_chars, 2)
@@ -37,6 +41,8 @@ def test_filters_let_through_these_articles(tmp_path: Path, filters: Filters, wa
     days = {"a": "2020-02-27", "b": "2020-02-28", "c": "2020-03-01", "d": None}
     sources = {"a": "AP", "b": "BBC", "c": "", "d": "AP"}
     library = new_library(tmp_path, *(new_article(n, source=sources[n], published=days[n]) for n in days))
+    assert sorted(summary.article_id for summary in library.articles(filters=filters)) == sorted(wanted)
+    assert library.count_articles(filters) == len(wanted)
     allowed = library.allowed(filters)
     assert set(allowed.tolist()) == keys_of(library, *wanted)
     assert set(library.allowed(Filters()).tolist()) == keys_of(library, *days)

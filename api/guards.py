@@ -1,0 +1,175 @@
+"""What every request passes before a route sees it, and every response after: sizes, hosts, other sites, headers."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import anyio
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import ProblemError, problem, response_of
+
+MAX_BODY_BYTES = 2_000_000
+"""The longest request: an article of this size has some 300,000 words."""
+MAX_STREAM_BYTES = 64_000_000
+"""The longest request of many articles, which is read piece by piece."""
+STREAMED = frozenset({("POST", "/v1/articles"), ("POST", "/add")})
+BODY_SECONDS = 30
+"""A body must have arrived by then; one that is read piece by piece, its next piece."""
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class SecurityHeaders:
+    """ASGI middleware: nothing from elsewhere is loaded, framed, guessed or told; answers are not kept by caches."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers to every response."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class KnownHosts:
+    """ASGI middleware: answers only to its own names, so that no other site's name can be made to mean this machine."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        """`hosts` without ports; none means any."""
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer 421."""
+        if scope["type"] == "http" and self._hosts:
+            host = _host_of(Headers(scope=scope).get("host", ""))
+            if host not in self._hosts:
+                refused = problem("wrong_host", "this server does not answer to that name; QUOTH_HOSTS sets its names")
+                await response_of(Request(scope), refused.problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class SameSite:
+    """ASGI middleware: a page of another site may link here, and do nothing more. Programs are not concerned."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer 403."""
+        if scope["type"] == "http" and scope["method"] not in _SAFE and _is_of_another_site(Headers(scope=scope)):
+            refused = problem("cross_site", "this was sent by the page of another site")
+            await response_of(Request(scope), refused.problem)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class BodyLimits:
+    """ASGI middleware: bodies are bounded in size and time, whatever they declare.
+
+    A body is read whole before the route is called; of those in `STREAMED` the route reads pieces.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer 413 or 408."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif (scope["method"], scope["path"]) in STREAMED:
+            await self._app(scope, _counted(receive), send)
+        else:
+            try:
+                body = await _whole_body(receive)
+            except ProblemError as refused:
+                await response_of(Request(scope), refused.problem)(scope, receive, send)
+                return
+            await self._app(scope, _replayed(body, receive), send)
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    body = b""
+    with anyio.move_on_after(BODY_SECONDS) as limit:
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > MAX_BODY_BYTES:
+                raise _too_large(MAX_BODY_BYTES)
+            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                break
+    if limit.cancelled_caught:
+        raise _too_slow()
+    return body
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return next_message
+
+
+def _counted(receive: Receive) -> Receive:
+    n_bytes = 0
+    has_ended = False
+
+    async def next_message() -> Message:
+        nonlocal n_bytes, has_ended
+        if has_ended:
+            return await receive()  # that the client hangs up: no hurry
+        with anyio.move_on_after(BODY_SECONDS) as limit:
+            message = await receive()
+        if limit.cancelled_caught:
+            raise _too_slow()
+        n_bytes += len(message.get("body", b""))
+        if n_bytes > MAX_STREAM_BYTES:
+            raise _too_large(MAX_STREAM_BYTES)
+        has_ended = not message.get("more_body", False)
+        return message
+
+    return next_message
+
+
+def _too_large(limit: int) -> ProblemError:
+    return problem("too_large", f"a request here has at most {limit} bytes: send less at a time")
+
+
+def _too_slow() -> ProblemError:
+    return problem("too_slow", f"the body did not arrive within {BODY_SECONDS} s")
+
+
+def _is_of_another_site(headers: Headers) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+
+
+def _host_of(value: str) -> str:
+    """The name or address in a Host header, without the port."""
+    name, bracket, _ = value.partition("]")
+    return (name + bracket if bracket else value.partition(":")[0]).lower()

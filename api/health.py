@@ -1,0 +1,65 @@
+"""For machines that watch: is the process alive, can it answer, what has it counted?"""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
+
+from api import metrics
+from api.access import needs
+from api.keys import Scope
+from api.problems import problem, responses
+from api.readiness import Readiness
+from api.service import Service
+
+
+class AliveDocument(BaseModel):
+    """The process is alive."""
+
+    status: str = Field(examples=["ok"])
+
+
+class ReadyDocument(BaseModel):
+    """Questions can be answered; the numbers are the Library's, read now."""
+
+    articles: int
+    passages: int
+    generation: int
+
+
+def health_router(service: Service, readiness: Readiness) -> APIRouter:
+    """The routes over these objects. Keys are asked for the metrics alone."""
+    router = APIRouter(tags=["Health"])
+
+    @router.get("/healthz", responses=responses("wrong_host"), summary="Is the process alive?")
+    def healthz() -> AliveDocument:
+        """Yes, if this is answered."""
+        return AliveDocument(status="ok")
+
+    @router.get(
+        "/readyz",
+        responses=responses("not_ready", "wrong_host", "internal", "library_unusable"),
+        summary="Can questions be answered?",
+    )
+    def readyz() -> ReadyDocument:
+        """Once the models are warm, until the server is told to stop."""
+        if not readiness.is_ready:
+            raise problem("not_ready", "the models are not warm yet, or the server is about to stop", retry_after_s=1)
+        library = service.archive.library
+        articles, passages = library.counts()
+        return ReadyDocument(articles=articles, passages=passages, generation=library.generation)
+
+    @router.get(
+        "/metrics",
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text form"},
+            **responses("key_required", "key_unknown", "scope_missing", "rate_limited", "wrong_host", "internal"),
+        },
+        response_class=Response,
+        dependencies=[needs(Scope.ADMIN)],
+        summary="What has been counted?",
+    )
+    def show_metrics() -> Response:
+        """Requests, latency by stage, the queue, abstentions, confidence, and the Library's generation and size."""
+        return Response(metrics.exposition(service.archive.library), media_type=CONTENT_TYPE_LATEST)
+
+    return router
