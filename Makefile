@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: install demo test check eval gate gate-run baseline sweep reader taught bench-index torture clean
+.PHONY: install demo test e2e fuzz load check eval gate gate-run baseline sweep reader taught bench-index torture clean
 
 install: $(VENV)/.installed
 
@@ -35,6 +35,12 @@ demo: install  ## index seeds/articles, ask one question, print the cited answer
 
 test: install
 	$(BIN)/python -m pytest
+
+e2e: install  ## drive the page in Chromium; screenshots go to runs/e2e
+	QUOTH_E2E=1 $(BIN)/python -m pytest tests/e2e
+
+fuzz: install  ## thousands of requests from the OpenAPI document
+	$(BIN)/python -m tests.fuzz
 
 check: install  ## lint, types, imports; the tests hold the docs
 	$(BIN)/ruff format --check .

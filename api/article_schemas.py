@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field
 
 from api.problems import ProblemDocument
-from api.schemas import Document
+from api.schemas import Day, Document
 from index.articles import Article, make_article
 from index.intake import Status, TakenIn
 from index.records import ArticleSummary
@@ -19,7 +19,7 @@ class ArticleFields(Document):
     title: str = ""
     source: str = ""
     url: str = ""
-    published: date | None = None
+    published: Day | None = None
 
     def article(self, article_id: str) -> Article:
         """The article, normalised and checked.

@@ -15,7 +15,7 @@ from api.bulk import stored
 from api.keys import Scope
 from api.problems import problem, responses
 from api.questions import EVERYWHERE
-from api.schemas import Text
+from api.schemas import Day, Text
 from api.service import Service
 from index.intake import Status
 from index.library import Library
@@ -62,8 +62,8 @@ def _add_reading(router: APIRouter, service: Service) -> None:
         cursor: Annotated[
             str | None, Query(max_length=2000, description="The `next_cursor` of the page before.")
         ] = None,
-        before: Annotated[date | None, Query(description="Only articles published before this date.")] = None,
-        after: Annotated[date | None, Query(description="Only articles published on or after this date.")] = None,
+        before: Annotated[Day | None, Query(description="Only articles published before this date.")] = None,
+        after: Annotated[Day | None, Query(description="Only articles published on or after this date.")] = None,
         source: Annotated[Text | None, Query(description="Only articles of this source.")] = None,
     ) -> ArticlesDocument:
         """Newest first, undated ones last. A page stays in its place when articles come and go before it."""

@@ -68,7 +68,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "next_cursor": "WyIyMDIwLTAyLTI4IiwiaWRsaWItMjAyMC0wMi0yOCJd",
     },
     "StoredDocument": _STORED,
-    "ReadyDocument": {"articles": 67, "passages": 214, "generation": 67},
+    "ReadyDocument": {"status": "ready"},
     "AliveDocument": {"status": "ok"},
 }
 """By the name of the document's class."""

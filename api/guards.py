@@ -17,6 +17,8 @@ MAX_STREAM_BYTES = 64_000_000
 STREAMED = frozenset({("POST", "/v1/articles"), ("POST", "/add")})
 BODY_SECONDS = 30
 """A body must have arrived by then; one that is read piece by piece, its next piece."""
+_ANY_HOST = frozenset({"/healthz", "/readyz"})
+"""Asked by address, from within the machine or the container; they tell nothing of the archive."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -60,7 +62,7 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer 421."""
-        if scope["type"] == "http" and self._hosts:
+        if scope["type"] == "http" and self._hosts and scope["path"] not in _ANY_HOST:
             host = _host_of(Headers(scope=scope).get("host", ""))
             if host not in self._hosts:
                 refused = problem("wrong_host", "this server does not answer to that name; QUOTH_HOSTS sets its names")

@@ -1,5 +1,6 @@
 """The application: every route and guard, over ready objects."""
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,9 +71,21 @@ async def _on_error(request: Request, error: Exception) -> Response:
         response: Response = response_of(request, found)
     else:
         response = error_page(request, found)
-    if isinstance(error, HTTPException) and error.headers:
-        response.headers.update(error.headers)
+    if found.status == 405:
+        response.headers["Allow"] = ", ".join(_methods_at(request.app, request.url.path))
     return response
+
+
+def _methods_at(app: FastAPI, path: str) -> list[str]:
+    """Every method that the address has: the framework names those of one route only."""
+    document = app.openapi()
+    methods = {
+        method.upper()
+        for template, operations in document["paths"].items()
+        if re.fullmatch(re.sub(r"\{[^}]*\}", ".+", template), path)
+        for method in operations
+    }
+    return sorted(methods) or ["GET"]  # the page's addresses are not described
 
 
 def _described(app: FastAPI, service: Service) -> dict[str, Any]:

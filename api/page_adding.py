@@ -1,5 +1,6 @@
 """The page that takes articles in: pasted, or from files."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 
 from fastapi import FastAPI, Request
@@ -25,6 +26,8 @@ _AT_ONCE = 32
 """Articles of one transaction, and of one turn among everybody's."""
 _MAX_LISTED = 500
 """Articles that are named on the page; those that were refused come first."""
+
+_PLACE = re.compile(r"(, line \d+)?: ")
 
 
 def add_adding(app: FastAPI, service: Service) -> None:
@@ -93,7 +96,7 @@ async def _taken_in(
     service: Service, request: Request, name: str, read: Sequence[Article | ArticleError]
 ) -> list[Added]:
     """What became of the articles; those that cannot be stored now are refused together."""
-    refused = [_refused(name, each) for each in read if isinstance(each, ArticleError)]
+    refused = [_misread(name, each) for each in read if isinstance(each, ArticleError)]
     articles = [each for each in read if isinstance(each, Article)]
     try:
         taken = await stored(service, request, articles) if articles else []
@@ -108,6 +111,13 @@ async def _taken_in(
             for article, each in zip(articles, taken, strict=True)
         ),
     ]
+
+
+def _misread(name: str, error: ArticleError) -> Added:
+    """What is wrong with a file: its name, and the line if there is one, stand before the message."""
+    place = _PLACE.match(str(error), len(name)) if str(error).startswith(name) else None
+    message = str(error)[place.end() :] if place else str(error)
+    return Added(name=name + (place[1] or "" if place else ""), status="refused", message=sentence(message))
 
 
 def _refused(name: str, error: Exception) -> Added:

@@ -1,9 +1,10 @@
 """The JSON documents, the same for HTTP and for `--json`."""
 
+import re
 from datetime import date
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.problems import ProblemDocument
 from index.records import Filters, StoredPassage
@@ -13,7 +14,8 @@ from qa.pipeline import MAX_QUESTION_CHARS, N_ALTERNATIVES, PASSAGES_READ, Answe
 
 MAX_PASSAGES = 100
 MAX_ALTERNATIVES = 10
-MAX_BATCH = 100
+MAX_BATCH = 32
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _whole(text: str) -> str:
@@ -23,8 +25,26 @@ def _whole(text: str) -> str:
     return text
 
 
+def _day(value: object) -> object:
+    """The value, if it is a date as ISO 8601 writes it: a number is not taken for seconds since 1970."""
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("give a date like 2020-02-28")
+    if isinstance(value, bool | int | float):
+        raise ValueError('give a date like "2020-02-28"')  # noqa: TRY004 (pydantic catches this kind)
+    return value
+
+
+def _number(value: object) -> object:
+    """The value, if it is not of a kind that only looks like a number."""
+    if isinstance(value, bool | str):
+        raise ValueError("give a number")  # noqa: TRY004 (pydantic catches this kind)
+    return value
+
+
 Text = Annotated[str, AfterValidator(_whole)]
-Probability = Annotated[float, Field(ge=0, le=1)]
+Day = Annotated[date, BeforeValidator(_day)]
+Count = Annotated[int, BeforeValidator(_number)]
+Probability = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 
 
 class Document(BaseModel):
@@ -39,9 +59,9 @@ class SearchRequest(Document):
     question: Text = Field(
         min_length=1, max_length=MAX_QUESTION_CHARS, examples=["How many Turkish soldiers were killed in Idlib?"]
     )
-    k: int = Field(default=PASSAGES_READ, ge=1, le=MAX_PASSAGES, description="How many passages to retrieve.")
-    before: date | None = Field(default=None, description="Only articles published before this date.")
-    after: date | None = Field(default=None, description="Only articles published on or after this date.")
+    k: Count = Field(default=PASSAGES_READ, ge=1, le=MAX_PASSAGES, description="How many passages to retrieve.")
+    before: Day | None = Field(default=None, description="Only articles published before this date.")
+    after: Day | None = Field(default=None, description="Only articles published on or after this date.")
     source: Text | None = Field(default=None, description="Only articles of this source.")
 
     @property
@@ -60,7 +80,7 @@ class AskRequest(SearchRequest):
         default=None,
         description="Answer only at or above the confidence whose answers were right this often on held-out questions.",
     )
-    alternatives: int = Field(
+    alternatives: Count = Field(
         default=N_ALTERNATIVES, ge=0, le=MAX_ALTERNATIVES, description="How many rival answers to give at most."
     )
 

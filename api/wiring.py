@@ -1,6 +1,7 @@
 """The composition root: settings become ready objects here, and nowhere else."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from api.settings import Settings
 from index.derived import DerivedIndexes
@@ -49,7 +50,16 @@ def open_archive(settings: Settings, *, create: bool = False) -> Archive:
     if not create:
         Library(settings.library)  # refuse early: exporting an embedder for nothing takes a while
     embedder = Embedder(exported_embedder(settings.embedder, settings.cache / "embedders"), threads=settings.threads)
-    library = Library(settings.library, create=space_of(embedder))
+    return archive_in(settings.library, embedder)
+
+
+def archive_in(folder: Path, embedder: Embedder) -> Archive:
+    """The Library in the folder, or a new one, with its indexes.
+
+    Raises:
+        LibraryError: the Library cannot be used, or holds vectors of another embedder.
+    """
+    library = Library(folder, create=space_of(embedder))
     derived = DerivedIndexes(library)
     retriever = HybridRetriever(library, derived, embedder)
     return Archive(library=library, embedder=embedder, derived=derived, retriever=retriever)

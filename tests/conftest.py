@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from api.wiring import Archive, open_archive, open_pipeline
+from api.wiring import Archive, archive_in
 from index.articles import Article, make_article
 from index.embedder import Embedder
 from index.export import DEFAULT_MODEL, exported_embedder
+from qa.confidence import load_confidence
 from qa.pipeline import Pipeline
+from qa.reader import Reader
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -60,17 +62,23 @@ def settings(tmp_path: Path, cache_dir: Path, exported: Path) -> Settings:
 
 
 @pytest.fixture
-def archive(settings: Settings) -> Archive:
+def archive(settings: Settings, embedder: Embedder) -> Archive:
     """A Library with two articles."""
-    opened = open_archive(settings, create=True)
+    opened = archive_in(settings.library, embedder)
     add(opened, IDLIB, SUEZ)
     return opened
 
 
+@pytest.fixture(scope="session")
+def shipped_reader() -> Reader:
+    """The reader as it is shipped."""
+    return Reader()
+
+
 @pytest.fixture
-def pipeline(archive: Archive, settings: Settings) -> Pipeline:
+def pipeline(archive: Archive, shipped_reader: Reader) -> Pipeline:
     """Everything that answers questions over the two articles."""
-    return open_pipeline(archive, settings)
+    return Pipeline(archive.library, archive.retriever, shipped_reader, load_confidence())
 
 
 @pytest.fixture

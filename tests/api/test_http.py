@@ -141,7 +141,7 @@ def test_a_batch_gets_what_each_of_its_questions_would_get_alone(client: TestCli
     assert (filtered["answer"], filtered["passages"]) == (None, [])
 
 
-@pytest.mark.parametrize(("n", "status"), [(0, 422), (101, 422)])
+@pytest.mark.parametrize(("n", "status"), [(0, 422), (33, 422)])
 def test_a_batch_has_a_question_and_not_too_many(client: TestClient, n: int, status: int) -> None:
     response = client.post("/v1/ask:batch", json={"questions": [{"question": QUESTION}] * n})
 
@@ -178,7 +178,7 @@ def test_health_readiness_and_metrics(client: TestClient) -> None:
             break
         assert ready.json()["code"] == "not_ready"
         time.sleep(0.05)
-    assert ready.json() == {"articles": 2, "passages": 2, "generation": 1}
+    assert ready.json() == {"status": "ready"}
 
     before = _metrics(client)
     client.post("/v1/ask", json={"question": QUESTION, "min_confidence": 0})

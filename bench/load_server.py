@@ -1,0 +1,190 @@
+"""`quoth serve` and the generator of questions as processes, and what the system says of the server's."""
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from bench.load_records import Traffic, read_traffic
+
+QUOTH = str(Path(sys.executable).with_name("quoth"))
+QUESTIONS = Path("seeds") / "questions.jsonl"
+READY_S = 120
+_IN_PLACES = (
+    "import sys, api.service; api.service._PLACES = int(sys.argv.pop(1)); from api.cli import main; sys.exit(main())"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Megabytes of all processes of a server; in `pss_mb` a page that several share is counted once."""
+
+    rss_mb: float
+    pss_mb: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """How it is served; 0 places are as many as the product has."""
+
+    workers: int = 1
+    queue: int = 16
+    places: int = 0
+
+    def command(self) -> list[str]:
+        """What is run. The places are no setting of the product: a line of Python sets them, for one worker."""
+        return [sys.executable, "-c", _IN_PLACES, str(self.places)] if self.places else [QUOTH]
+
+
+class Served:
+    """A server on a free port of the loopback address. A context manager: ready in it, and stopped at its end."""
+
+    def __init__(self, library: Path, variant: Variant) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._command = [*variant.command(), "serve", "--port", str(self.port), "--workers", str(variant.workers)]
+        settings = {"QUOTH_LIBRARY": str(library), "QUOTH_QUEUE": str(variant.queue), "QUOTH_RATE": "off"}
+        self._environment = {**os.environ, **settings}
+        self._log = library.with_name(f"serve-{self.port}.log")
+        self._n_workers = variant.workers
+
+    def __enter__(self) -> Self:
+        began = time.monotonic()
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+        ready: set[int] = set()
+        while len(ready) < self._n_workers:
+            ready |= {self.who_answers()} - {0}
+            if time.monotonic() > began + READY_S or self.process.poll() is not None:
+                self.stop()
+                raise RuntimeError(self._log.read_text(encoding="utf-8")[-2000:])
+            time.sleep(0.02)
+        self.ready_s = round(time.monotonic() - began, 2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """Tell it to stop and wait: the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def pids(self) -> list[int]:
+        """The server's process and all below it."""
+        found = [self.process.pid]
+        for pid in found:
+            found += _children(pid)
+        return found
+
+    def workers(self) -> list[int]:
+        """The processes that answer."""
+        return [pid for pid in self.pids() if b"spawn_main" in _read(pid, "cmdline")] or [self.process.pid]
+
+    def memory(self) -> Memory:
+        """What it takes now."""
+        lines = [line.split() for pid in self.pids() for line in _read(pid, "smaps_rollup").splitlines()]
+        kb = {name: sum(int(line[1]) for line in lines if line[0] == name) for name in (b"Rss:", b"Pss:")}
+        return Memory(rss_mb=round(kb[b"Rss:"] / 1024, 1), pss_mb=round(kb[b"Pss:"] / 1024, 1))
+
+    def cpu_s(self) -> float:
+        """Processor time taken so far."""
+        fields = [_read(pid, "stat").rpartition(b")")[2].split() for pid in self.pids()]
+        return sum(int(field[11]) + int(field[12]) for field in fields if field) / os.sysconf("SC_CLK_TCK")
+
+    def who_answers(self) -> int:
+        """The process that says on a new connection that it is ready; 0 if none does."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            response = connection.getresponse()
+            response.read()
+            if response.status != 200 or connection.sock is None:
+                return 0
+            return self._owner(connection.sock.getsockname()[1])
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
+
+    def _owner(self, client_port: int) -> int:
+        """The process at the other end of a connection."""
+        here, there = f":{self.port:04X}", f":{client_port:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+        sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(here) and row[2].endswith(there)}
+        return next((pid for pid in self.pids() if sockets & _open_files(pid)), 0)
+
+
+class Load:
+    """Questions that come in stages of (questions a second, seconds); begun when made."""
+
+    def __init__(self, served: Served, stages: Sequence[tuple[float, float]], folder: Path, *, order: int = 7) -> None:
+        self._file = folder / "records.json"
+        self._file.unlink(missing_ok=True)
+        self.s = sum(seconds for _, seconds in stages)
+        options = [
+            "--address", f"127.0.0.1:{served.port}", "--stages", ",".join(f"{rate}:{s}" for rate, s in stages),
+            "--questions", str(QUESTIONS), "--records", str(self._file), "--order", str(order),
+        ]  # fmt: skip
+        locust = [sys.executable, "-m", "locust", "-f", "bench/load_users.py", "--headless", "-u", "1"]
+        self._log: IO[bytes] = (folder / "locust.log").open("wb")
+        self._process = subprocess.Popen(
+            [*locust, "--only-summary", "--exit-code-on-error", "0", *options],
+            stdout=subprocess.PIPE, stderr=self._log, text=True,
+        )  # fmt: skip
+        assert self._process.stdout  # noqa: S101
+        line = next((line for line in self._process.stdout if line.startswith("began ")), None)
+        if line is None:
+            raise RuntimeError((folder / "locust.log").read_text(encoding="utf-8")[-2000:])
+        self.began = float(line.split()[1])
+
+    def wait_until(self, s: float) -> None:
+        """Sleep until so many seconds after the beginning."""
+        time.sleep(max(0.0, self.began + s - time.monotonic()))
+
+    def traffic(self) -> Traffic:
+        """What became of all questions, once the last is over."""
+        self._process.communicate(timeout=self.s + 120)
+        self._log.close()
+        return read_traffic(self._file)
+
+
+def make_library(folder: Path, articles: Sequence[Path]) -> Path:
+    """A Library of these articles, anew."""
+    library = folder / "library"
+    shutil.rmtree(library, ignore_errors=True)
+    add = [QUOTH, "--library", str(library), "add", *map(str, articles)]
+    subprocess.run(add, check=True, stdout=subprocess.DEVNULL)
+    return library
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        lists = [file.read_text(encoding="ascii") for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it is gone
+        return []
+    return [int(child) for children in lists for child in children.split()]
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def _open_files(pid: int) -> set[str]:
+    try:
+        return {str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return set()

@@ -1,0 +1,161 @@
+"""A real server over the seeds, and a real browser. Sockets are open to this machine only."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_socket import socket_allow_hosts
+
+from api.keys import KeyStore, Scope
+from api.settings import Settings
+from api.wiring import Archive, open_archive
+from index.articles import Article, find_files, make_article, read_file
+from index.library import Library
+from index.passages import CharSpan
+from index.records import NewArticle
+from tests.api.serving import Server
+from tests.conftest import add
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "runs" / "e2e"
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+HUGE = make_article(article_id="huge", title="A huge article", text="Nothing 😀 happened here, for long. " * 150_000)
+DOTS = Article(
+    article_id="a/../b", title="An id of an older Library", text="Ids could have dots.", published=date(2030, 1, 2)
+)
+"""What `make_article` refuses today stands in Libraries that were made before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A page, and what went wrong in it: script errors, dialogs, and what the policy of the page kept out."""
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.enable_socket)
+
+
+@pytest.fixture(autouse=True)
+def loopback_only() -> None:
+    socket_allow_hosts(["127.0.0.1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, or another that is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        message = f"no browser: install one of {', '.join(names)} (Debian: apt install chromium)"
+        if os.environ.get("QUOTH_E2E"):
+            pytest.fail(message)
+        pytest.skip(message)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        # Containers have no user namespaces for the sandbox, and nothing is opened here but our own pages.
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def seeds(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, exported: Path) -> Settings:
+    """A Library of the seeds, and of articles that no file would be."""
+    del exported
+    settings = Settings(library=tmp_path_factory.mktemp("e2e") / "library", cache=cache_dir)
+    archive = open_archive(settings, create=True)
+    files, _ = find_files([ROOT / "seeds" / "articles"])
+    add(archive, *(article for file in files for article in read_file(file) if isinstance(article, Article)))
+    archive.library.put([_by_hand(archive, HUGE), _by_hand(archive, DOTS)])
+    archive.derived.refresh()
+    return settings
+
+
+@pytest.fixture(scope="session")
+def server(seeds: Settings, tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Server]:
+    """`quoth serve` over the seeds."""
+    del browser  # without one nothing is started
+    with Server(seeds, tmp_path_factory.mktemp("log")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def library(seeds: Settings) -> Library:
+    """What the server serves."""
+    return Library(seeds.library)
+
+
+@pytest.fixture(scope="session")
+def frail(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[tuple[Server, str]]:
+    """A server with an empty archive that asks for keys and has no time for any question; and a key."""
+    del browser
+    settings = Settings(library=tmp_path_factory.mktemp("frail") / "library", cache=cache_dir)
+    key = KeyStore(settings.library).add("newsroom", [Scope.ASK, Scope.WRITE])
+    with Server(
+        settings, tmp_path_factory.mktemp("log"), "--require-keys", more={"QUOTH_DEADLINE_S": "0.001"}
+    ) as opened:
+        yield opened, key
+
+
+@pytest.fixture
+def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+    """A browser as it is on the first day, at the main server."""
+    opened = browser.new_context(base_url=server.url, viewport=DESKTOP, reduced_motion="reduce", color_scheme="light")
+    opened.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page in it; at the end nothing may have gone wrong."""
+    watched = watch(context.new_page())
+    yield watched.page
+    assert watched.problems == []
+
+
+def watch(page: Page) -> Watched:
+    """The page with its problems listened to. A failed request is none: those are looked at where they are made."""
+    watched = Watched(page=page)
+    page.set_default_timeout(10_000)
+    page.on("pageerror", lambda error: watched.problems.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (watched.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on(
+        "console",
+        lambda said: (
+            watched.problems.append(said.text)
+            if said.type == "error" and "Failed to load resource" not in said.text
+            else None
+        ),
+    )
+    return watched
+
+
+def shoot(page: Page, name: str, *, whole: bool = True) -> None:
+    """Keep a picture in `runs/e2e`."""
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=whole)
+
+
+def tell(capsys: pytest.CaptureFixture[str], figure: str) -> None:
+    """Say a measured figure, whatever pytest captures."""
+    with capsys.disabled():
+        print(f"\n{figure}")  # noqa: T201
+
+
+def _by_hand(archive: Archive, article: Article) -> NewArticle:
+    """The article with its beginning as its only passage: embedding five megabytes takes a minute."""
+    vector = np.zeros((1, archive.library.dimension), dtype=np.float32)
+    vector[0, 0] = 1
+    return NewArticle(article=article, spans=[CharSpan(0, min(400, len(article.text)))], vectors=vector)
