@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: install demo test e2e fuzz load check eval gate gate-run baseline sweep reader taught bench-index torture clean
+.PHONY: install demo test e2e fuzz check eval gate gate-run baseline sweep reader taught bench-index torture clean
 
 install: $(VENV)/.installed
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import Depends, Request
@@ -79,7 +79,7 @@ class Access:
 def needs(scope: Scope) -> Dependency:
     """A dependency of a route: the caller must have the scope; `request.state.caller` is who it is."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:  # not in a thread: refusing must cost little when all are busy
         caller = request.app.state.service.access.caller_of(request)
         request.state.caller = caller
         if scope not in caller.scopes:
@@ -88,7 +88,7 @@ def needs(scope: Scope) -> Dependency:
     return _dependency(check)
 
 
-def _dependency(check: Callable[[Request], None]) -> Dependency:
+def _dependency(check: Callable[[Request], Awaitable[None]]) -> Dependency:
     found = Depends(check)
     assert isinstance(found, Dependency)  # noqa: S101 (for the type checker)
     return found

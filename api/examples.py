@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _TEXT = "At least 33 soldiers were killed in an air strike on Thursday, officials said."
-_SHA256 = "6a1c2a2f9b1d6ed3e9e9d0a3b8a6f2c5d9f0b7f4c1e2a3948576d0c1b2a39485"
+_SHA256 = "dc25cc82a6008f684a595772125dcbbdbcff2e82e36d350a623c0f537efc84cf"
 _CITATION = {
     "article_id": "idlib-2020-02-28",
     "title": "Air raid kills soldiers in Idlib",

@@ -119,8 +119,7 @@ class KeyStore:
 
     def _write(self, keys: Sequence[Key]) -> None:
         records = [{**asdict(key), "scopes": sorted(key.scopes), "made": key.made.isoformat()} for key in keys]
-        write_synced(self.file, json.dumps(records, indent=1).encode())
-        self.file.chmod(0o600)
+        write_synced(self.file, json.dumps(records, indent=1).encode(), mode=0o600)
 
     def _parsed(self) -> list[Key]:
         try:

@@ -17,6 +17,7 @@ class Readiness:
     def __init__(self, pipeline: Pipeline, derived: DerivedIndexes) -> None:
         self._pipeline = pipeline
         self._follower = Follower(derived)
+        self._warming = threading.Thread(target=self._warm_up, name="quoth-warm-up", daemon=True)
         self._is_warm = threading.Event()
         self._is_stopping = threading.Event()
 
@@ -27,11 +28,12 @@ class Readiness:
 
     def __enter__(self) -> Self:
         self._follower.__enter__()
-        threading.Thread(target=self._warm_up, name="quoth-warm-up", daemon=True).start()
+        self._warming.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._is_stopping.set()
+        self._warming.join()  # a process that ends while a model computes is aborted
         self._follower.__exit__()
 
     def _warm_up(self) -> None:

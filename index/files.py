@@ -12,10 +12,13 @@ from typing import Any
 _BLOCK_BYTES = 1 << 20
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file so that a stop at any moment leaves the old content or the new, and the new is on the disk."""
+def write_synced(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file so that a stop at any moment leaves the old content or the new, and the new is on the disk.
+
+    `mode` is who may read and write it, less what the system's umask takes away, from the first byte on.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    with beside.open("wb") as file:
+    with open(beside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
     switch_to(beside, path)
 
