@@ -1,6 +1,5 @@
 """The page: ask, read, browse, add. Plain HTML over ordinary addresses; scripts only make it smoother."""
 
-from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
@@ -24,7 +23,6 @@ from api.views import rivals, sources_of
 from index.articles import Article
 from index.passages import CharSpan
 from index.records import Filters
-from index.retriever import RetrievedPassage
 from qa.pipeline import checked_question
 
 _LATEST = 5
@@ -97,7 +95,14 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         question = checked_question(form.question)
         asked = SearchRequest(question=question, before=filters.before, after=filters.after, source=filters.source)
         passages = await found(service, request, asked)
-        return await run_in_threadpool(_list, request, service, form, passages)
+        context = {
+            "form": form,
+            "passages": passages,
+            "n_articles": await run_in_threadpool(_n_articles, service),
+            "sources": sources_of(passages),
+            "was_removed": False,
+        }
+        return page(request, "articles.html", context)
 
     @app.get("/articles/{article_id:path}", include_in_schema=False, dependencies=[needs(Scope.ASK)])
     def article(request: Request, article_id: str) -> HTMLResponse:
@@ -121,20 +126,17 @@ def _reading(request: Request, service: Service, article: Article, mark: CharSpa
     }
 
 
-def _list(
-    request: Request, service: Service, form: QuestionForm, passages: Sequence[RetrievedPassage] | None = None
-) -> HTMLResponse:
+def _list(request: Request, service: Service, form: QuestionForm) -> HTMLResponse:
     cursor = request.query_params.get("cursor")
     listed = page_of(service.archive.library, limit=_PAGE, cursor=cursor, filters=form.filters)
     narrowed = {name: value for name, value in form.parameters.items() if value}
-    sources = {each.source for each in listed.articles if each.source}
     context = {
         "form": form,
-        "passages": passages,
-        "n_articles": listed.total if form.filters == Filters() else _n_articles(service),
+        "passages": None,
+        "n_articles": _n_articles(service),
         "total": listed.total,
         "articles": listed.articles,
-        "sources": sources_of(passages) if passages else sorted(sources),
+        "sources": sorted({each.source for each in listed.articles if each.source}),
         "older": _address(narrowed | {"cursor": listed.next_cursor}) if listed.next_cursor else None,
         "first": _address(narrowed),
         "is_first": not cursor,
@@ -163,4 +165,4 @@ def _address(parameters: dict[str, str]) -> str:
 
 
 def _n_articles(service: Service) -> int:
-    return service.archive.library.counts()[0]
+    return service.archive.library.count_articles(Filters())

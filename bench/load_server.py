@@ -16,11 +16,15 @@ from typing import IO, Self
 from bench.load_records import Traffic, read_traffic
 
 QUOTH = str(Path(sys.executable).with_name("quoth"))
-QUESTIONS = Path("seeds") / "questions.jsonl"
+ROOT = Path(__file__).parent.parent
 READY_S = 120
-_IN_PLACES = (
-    "import sys, api.service; api.service._PLACES = int(sys.argv.pop(1)); from api.cli import main; sys.exit(main())"
-)
+_IN_PLACES = """import sys
+import api.service
+from api.cli import main
+assert api.service._PLACES  # a line of Python sets them: they are no setting of the product
+api.service._PLACES = int(sys.argv.pop(1))
+main()
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +37,19 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """How it is served; 0 places are as many as the product has."""
+    """How it is served: workers, questions that may wait, questions at once in one worker; None is as it is shipped."""
 
     workers: int = 1
-    queue: int = 16
-    places: int = 0
+    queue: int | None = None
+    places: int | None = None
 
     def command(self) -> list[str]:
-        """What is run. The places are no setting of the product: a line of Python sets them, for one worker."""
-        return [sys.executable, "-c", _IN_PLACES, str(self.places)] if self.places else [QUOTH]
+        """What is run, before its arguments."""
+        return [QUOTH] if self.places is None else [sys.executable, "-c", _IN_PLACES, str(self.places)]
+
+    def settings(self) -> dict[str, str]:
+        """As environment variables."""
+        return {"QUOTH_RATE": "off"} | ({} if self.queue is None else {"QUOTH_QUEUE": str(self.queue)})
 
 
 class Served:
@@ -52,8 +60,7 @@ class Served:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self._command = [*variant.command(), "serve", "--port", str(self.port), "--workers", str(variant.workers)]
-        settings = {"QUOTH_LIBRARY": str(library), "QUOTH_QUEUE": str(variant.queue), "QUOTH_RATE": "off"}
-        self._environment = {**os.environ, **settings}
+        self._environment = {**os.environ, **variant.settings(), "QUOTH_LIBRARY": str(library)}
         self._log = library.with_name(f"serve-{self.port}.log")
         self._n_workers = variant.workers
 
@@ -134,9 +141,9 @@ class Load:
         self.s = sum(seconds for _, seconds in stages)
         options = [
             "--address", f"127.0.0.1:{served.port}", "--stages", ",".join(f"{rate}:{s}" for rate, s in stages),
-            "--questions", str(QUESTIONS), "--records", str(self._file), "--order", str(order),
+            "--questions", str(ROOT / "seeds" / "questions.jsonl"), "--records", str(self._file), "--order", str(order),
         ]  # fmt: skip
-        locust = [sys.executable, "-m", "locust", "-f", "bench/load_users.py", "--headless", "-u", "1"]
+        locust = [sys.executable, "-m", "locust", "-f", str(ROOT / "bench" / "load_users.py"), "--headless", "-u", "1"]
         self._log: IO[bytes] = (folder / "locust.log").open("wb")
         self._process = subprocess.Popen(
             [*locust, "--only-summary", "--exit-code-on-error", "0", *options],

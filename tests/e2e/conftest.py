@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, ViewportSize, sync_playwright
 from pytest_socket import socket_allow_hosts
 
 from api.keys import KeyStore, Scope
@@ -24,8 +24,8 @@ from tests.conftest import add
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "runs" / "e2e"
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 HUGE = make_article(article_id="huge", title="A huge article", text="Nothing 😀 happened here, for long. " * 150_000)
 DOTS = Article(
     article_id="a/../b", title="An id of an older Library", text="Ids could have dots.", published=date(2030, 1, 2)
@@ -65,7 +65,9 @@ def browser() -> Iterator[Browser]:
     SHOTS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         # Containers have no user namespaces for the sandbox, and nothing is opened here but our own pages.
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        # A name that is not of this machine is what a newsroom's own network has: no https, so fewer rights.
+        arguments = ["--no-sandbox", "--host-resolver-rules=MAP newsroom.test 127.0.0.1"]
+        opened = playwright.chromium.launch(executable_path=found, args=arguments)
         yield opened
         opened.close()
 
@@ -129,17 +131,19 @@ def page(context: BrowserContext) -> Iterator[Page]:
 def watch(page: Page) -> Watched:
     """The page with its problems listened to. A failed request is none: those are looked at where they are made."""
     watched = Watched(page=page)
+
+    def on_dialog(dialog: Dialog) -> None:
+        watched.problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def on_console(said: ConsoleMessage) -> None:
+        if said.type == "error" and "Failed to load resource" not in said.text:
+            watched.problems.append(said.text)
+
     page.set_default_timeout(10_000)
     page.on("pageerror", lambda error: watched.problems.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: (watched.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on(
-        "console",
-        lambda said: (
-            watched.problems.append(said.text)
-            if said.type == "error" and "Failed to load resource" not in said.text
-            else None
-        ),
-    )
+    page.on("dialog", on_dialog)
+    page.on("console", on_console)
     return watched
 
 

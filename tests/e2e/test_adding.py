@@ -24,9 +24,10 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def results(page: Page) -> list[str]:
-    return page.locator("#result-list li").evaluate_all(
+    found: list[str] = page.locator("#result-list li").evaluate_all(
         "all => all.map(each => each.innerText.replace(/\\s+/g, ' ').trim())"
     )
+    return found
 
 
 def test_files_go_one_after_another_and_say_what_became_of_them(page: Page, files: list[Path]) -> None:

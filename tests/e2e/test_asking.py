@@ -11,7 +11,7 @@ from tests.api.serving import Server
 from tests.e2e.conftest import DESKTOP, PHONE, shoot
 
 SOLDIERS = "How many Turkish soldiers were killed in the Idlib air raid?"
-LULA = "Who was elected president of Brazil in October 2022?"
+LULA = "Who beat Bolsonaro in the runoff?"
 PERU = "What is the capital of Peru?"
 
 

@@ -55,12 +55,14 @@ def test_a_busy_server_is_asked_again_three_times(frail_page: Page, frail: tuple
     for attempt in (1, 2, 3):
         expect(frail_page.locator("#state")).to_contain_text(f"Trying again in 1 s ({attempt} of 3)")
         expect(frail_page.locator("#q")).to_have_value(SOLDIERS)
+        if attempt == 1:
+            shoot(frail_page, "busy", whole=False)
         frail_page.clock.run_for(1000)
     expect(frail_page.locator("h1")).to_have_text("This took too long")
     expect(frail_page.get_by_role("link", name="Try again")).to_be_visible()
     expect(frail_page.locator("#q")).to_have_value(SOLDIERS)
     assert statuses == [503] * 4
-    shoot(frail_page, "busy")
+    shoot(frail_page, "too-busy")
 
 
 def test_a_shared_link_to_a_busy_server_tries_again_by_itself(frail_page: Page, frail: tuple[Server, str]) -> None:
@@ -69,6 +71,33 @@ def test_a_shared_link_to_a_busy_server_tries_again_by_itself(frail_page: Page, 
     expect(frail_page.locator("#q")).to_be_visible()
     frail_page.goto("/?q=Who%3F")
     expect(frail_page.locator("#state")).to_contain_text("(1 of 3)")
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_a_newsroom_without_https_can_log_in_add_and_copy(
+    browser: Browser, frail: tuple[Server, str], *, has_scripts: bool
+) -> None:
+    server, key = frail
+    base = f"http://newsroom.test:{server.port}"
+    context = browser.new_context(base_url=base, java_script_enabled=has_scripts)
+    page = context.new_page()
+    page.goto("/add")
+    log_in(page, key)
+    page.get_by_label("Title").fill("Without https")
+    page.get_by_label("Text", exact=True).fill("Browsers have no clipboard for such pages.")
+    page.get_by_role("button", name="Add article").click()
+    expect(page.locator("#result-list")).to_contain_text("Without https")
+    if has_scripts:
+        page.get_by_role("link", name="Without https").click()
+        page.goto(f"{page.url}#0-8")
+        page.get_by_role("button", name="Copy citation").click()
+        expect(page.locator("#said")).to_have_text("Copied")
+    page.goto("/articles")
+    page.get_by_role("link", name="Without https").click()
+    page.get_by_text("Remove this article…").click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_text("The article was removed.")).to_be_visible()
+    context.close()
 
 
 def test_a_slow_answer_says_that_it_is_being_read(page: Page, server: Server) -> None:

@@ -110,6 +110,7 @@ function state(message, action, act) {
   if (!place) return;
   place.replaceChildren(message);
   place.classList.toggle("is-waiting", Boolean(message) && !action);
+  place.classList.toggle("is-stuck", Boolean(action));
   if (!action) return;
   const button = document.createElement("button");
   button.type = "button";
