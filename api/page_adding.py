@@ -22,6 +22,8 @@ from index.articles import SUFFIXES, Article
 from index.errors import ArticleError, QuothError
 
 _MAX_FILES = 1000
+_FORM_BYTES = 10_000
+"""What a form adds to its file, and more."""
 _AT_ONCE = 32
 """Articles of one transaction, and of one turn among everybody's."""
 _MAX_LISTED = 500
@@ -136,6 +138,7 @@ def _page(request: Request, service: Service, paste: PasteForm, results: Sequenc
         "summary": ", ".join(f"{count} {kind}" for kind, count in counts.items()) + "." if counts else "",
         "n_unlisted": len(results) - len(listed),
         "suffixes": ",".join(SUFFIXES),
+        "max_bytes": MAX_STREAM_BYTES - _FORM_BYTES,
     }
     return page(request, "add.html", context, 422 if refused and not taken else 200)
 

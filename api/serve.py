@@ -3,10 +3,12 @@
 import importlib.metadata
 import ipaddress
 import os
-import shutil
 import signal
 import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 
 from fastapi import FastAPI
 
@@ -28,20 +30,18 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         InputError: it would be reached from elsewhere, and there is no key to ask for.
         QuothError: what opening the archive raises.
     """
-    import uvicorn
+    from uvicorn import Config
 
     from api.protocol import PatientProtocol
+    from api.workers import GracefulServer, Workers
 
     settings = _with_keys(settings, host)
     if settings.threads == 0:
         settings = settings.with_values(threads=max(1, available_cores() // workers))
-    open_pipeline(
-        open_archive(settings, create=True), settings
-    )  # what is wrong is said here, once and not by each worker
     signal.signal(signal.SIGTERM, _exit)  # uvicorn stops well, then lets the signal do what it did before
-    with _Counting(workers):
-        os.environ.update(settings.environment())  # uvicorn starts workers as processes of their own
-        uvicorn.run(
+    with _counting(workers):
+        os.environ.update(settings.environment())  # workers are processes of their own
+        config = Config(
             "api.serve:make_app",
             factory=True,
             host=host,
@@ -55,6 +55,14 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
             access_log=False,
             server_header=False,
         )
+        if workers == 1:
+            GracefulServer(config).run()
+            return
+        with ProcessPoolExecutor(
+            1, mp_context=get_context("spawn")
+        ) as apart:  # what is wrong is said once, by nobody who stays
+            apart.submit(_try_out).result()
+        Workers(config).run()
 
 
 def make_app() -> FastAPI:
@@ -65,7 +73,7 @@ def make_app() -> FastAPI:
 
     configure_logs()
     settings = Settings()
-    archive = open_archive(settings)
+    archive = open_archive(settings, create=True)
     version = importlib.metadata.version("quoth")
     return build_app(open_service(archive, open_pipeline(archive, settings), settings, version))
 
@@ -93,16 +101,17 @@ def _exit(*_: object) -> None:
     raise SystemExit(0)
 
 
-class _Counting:
+@contextmanager
+def _counting(workers: int) -> Iterator[None]:
     """A folder in which several workers count together, while they run."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="quoth-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
-    def __init__(self, workers: int) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="quoth-metrics-")) if workers > 1 else None
 
-    def __enter__(self) -> None:
-        if self._folder:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._folder)
-
-    def __exit__(self, *_: object) -> None:
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+def _try_out() -> None:
+    settings = Settings()
+    open_pipeline(open_archive(settings, create=True), settings)

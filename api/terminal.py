@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from api import views
 from index.records import ArticleSummary, StoredPassage
 from index.retriever import RetrievedPassage
 from qa.citation import Citation
@@ -96,11 +97,7 @@ def _show_rival(console: Console, rival: Answer) -> None:
 
 
 def _percent(probability: float) -> str:
-    if 0 < probability < 0.01:
-        return "< 1 %"
-    if 0.99 < probability < 1:
-        return "> 99 %"
-    return f"{probability:.0%}".replace("%", " %")
+    return views.percent(probability).replace("\xa0", " ")  # people look for it in what a program printed
 
 
 def _flat(text: str) -> str:

@@ -18,6 +18,8 @@ from api.view_forms import QuestionForm
 from api.view_problems import advice_of, heading_of, sentence
 
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_BOXES = frozenset({"question", "after", "before"})
+"""Fields that show what is wrong with them."""
 _FILTERS = {
     "percent": views.percent,
     "confidence_words": views.confidence_words,
@@ -98,6 +100,7 @@ def problem_page(request: Request, problem: Problem) -> HTMLResponse:
         "sources": [],
         "back": back,
         "is_read": is_read,
+        "is_in_box": any(each.field in _BOXES for each in problem.errors),
         "heading": heading_of(problem),
         "advice": advice_of(problem),
         "request_id": request.scope.get("request_id", ""),
@@ -128,6 +131,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     environment.filters |= _FILTERS
     environment.globals["static"] = static_files().link

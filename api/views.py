@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Protocol
 
 from api.view_links import marked_link, span_link
 from index.articles import Article
@@ -21,6 +22,20 @@ CONFIDENCE_WORDS = (
 """From which confidence on an answer is called what: confidences are calibrated, so the words follow them."""
 _SHORT_CHARS, _LONG_CHARS = 24, 90
 _BOX_CHARS = 48
+
+
+class Titled(Protocol):
+    """An article, or what stands in one."""
+
+    @property
+    def article_id(self) -> str:
+        """The article's id."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """The article's title, which may be empty."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +77,9 @@ def long_date(day: date) -> str:
     return f"{day.day} {day:%B} {day.year}"
 
 
-def title_of(titled: Citation | object) -> str:
-    """What an article, a citation or a passage is called: its title, or its id where it has none."""
-    return str(getattr(titled, "title", "") or getattr(titled, "article_id", ""))
+def title_of(titled: Titled) -> str:
+    """What it is called: its title, or its id where it has none."""
+    return titled.title or titled.article_id
 
 
 def rivals(reply: Reply) -> list[Rival]:
@@ -77,8 +92,13 @@ def why_lost(rival: Answer, reply: Reply) -> str:
     given = reply.answer
     if given is None:
         return f"An answer had to be {percent(reply.min_confidence)} sure."
-    confidences = f"{percent(rival.confidence)} sure, where the answer is {percent(given.confidence)}."
-    return f"{confidences} {_because(rival.citation, given.citation, reply.passages)}"
+    why = [
+        f"{percent(rival.confidence)} sure, where the answer is {percent(given.confidence)}.",
+        _because(rival.citation, given.citation, reply.passages),
+    ]
+    if rival.confidence < reply.min_confidence:
+        why.append(f"Alone it would not be given either: that takes {percent(reply.min_confidence)}.")
+    return " ".join(why)
 
 
 def citation_lines(citation: Citation) -> str:

@@ -75,15 +75,18 @@ def quantile_ms(records: Sequence[Record], q: float) -> float | None:
     return round(float(np.quantile([record.latency_ms for record in records], q)), 1) if records else None
 
 
-def facts_of(records: Sequence[Record], seconds: float) -> dict[str, Any]:
-    """Counts, shares and latencies of these questions. `others` are neither answered nor shed: there should be none."""
+def facts_of(records: Sequence[Record]) -> dict[str, Any]:
+    """Counts, shares and latencies of these questions. `others` are neither answered nor shed: there should be none.
+    Answers a second are counted until the last answer, not until the last question.
+    """
     answered = [record for record in records if record.is_answered]
     shed = [record for record in records if record.is_shed]
+    seconds = max((record.done for record in answered), default=0.0) - min((r.due for r in records), default=0.0)
     late_ms = [(record.sent - record.due) * 1000 for record in records]
     return {
         "questions": len(records),
         "answered": len(answered),
-        "answered_per_s": round(len(answered) / seconds, 2),
+        "answered_per_s": round(len(answered) / seconds, 2) if answered else 0.0,
         "shed": len(shed),
         "shed_share": round(len(shed) / max(1, len(records)), 4),
         "others": dict(Counter(record.what for record in records if not (record.is_answered or record.is_shed))),

@@ -1,4 +1,4 @@
-"""`quoth serve` and the generator of questions as processes, and what the system says of the server's."""
+"""`quoth serve` as a process of its own, and what the system says of it."""
 
 import http.client
 import os
@@ -11,12 +11,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
-
-from bench.load_records import Traffic, read_traffic
+from typing import Self
 
 QUOTH = str(Path(sys.executable).with_name("quoth"))
-ROOT = Path(__file__).parent.parent
 READY_S = 120
 _IN_PLACES = """import sys
 import api.service
@@ -42,6 +39,12 @@ class Variant:
     workers: int = 1
     queue: int | None = None
     places: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As it stands in the results."""
+        places = "as shipped" if self.places is None else self.places
+        return f"workers {self.workers}, places {places}"
 
     def command(self) -> list[str]:
         """What is run, before its arguments."""
@@ -130,40 +133,6 @@ class Served:
         rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
         sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(here) and row[2].endswith(there)}
         return next((pid for pid in self.pids() if sockets & _open_files(pid)), 0)
-
-
-class Load:
-    """Questions that come in stages of (questions a second, seconds); begun when made."""
-
-    def __init__(self, served: Served, stages: Sequence[tuple[float, float]], folder: Path, *, order: int = 7) -> None:
-        self._file = folder / "records.json"
-        self._file.unlink(missing_ok=True)
-        self.s = sum(seconds for _, seconds in stages)
-        options = [
-            "--address", f"127.0.0.1:{served.port}", "--stages", ",".join(f"{rate}:{s}" for rate, s in stages),
-            "--questions", str(ROOT / "seeds" / "questions.jsonl"), "--records", str(self._file), "--order", str(order),
-        ]  # fmt: skip
-        locust = [sys.executable, "-m", "locust", "-f", str(ROOT / "bench" / "load_users.py"), "--headless", "-u", "1"]
-        self._log: IO[bytes] = (folder / "locust.log").open("wb")
-        self._process = subprocess.Popen(
-            [*locust, "--only-summary", "--exit-code-on-error", "0", *options],
-            stdout=subprocess.PIPE, stderr=self._log, text=True,
-        )  # fmt: skip
-        assert self._process.stdout  # noqa: S101
-        line = next((line for line in self._process.stdout if line.startswith("began ")), None)
-        if line is None:
-            raise RuntimeError((folder / "locust.log").read_text(encoding="utf-8")[-2000:])
-        self.began = float(line.split()[1])
-
-    def wait_until(self, s: float) -> None:
-        """Sleep until so many seconds after the beginning."""
-        time.sleep(max(0.0, self.began + s - time.monotonic()))
-
-    def traffic(self) -> Traffic:
-        """What became of all questions, once the last is over."""
-        self._process.communicate(timeout=self.s + 120)
-        self._log.close()
-        return read_traffic(self._file)
 
 
 def make_library(folder: Path, articles: Sequence[Path]) -> Path:

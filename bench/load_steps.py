@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.load_generator import Load
 from bench.load_records import Traffic, facts_of, is_within
-from bench.load_server import Load, Served, Variant
+from bench.load_server import Served, Variant
 
 QUEUES = (4, 8, 16, 32)
 SIDE_BY_SIDE = (Variant(places=1), Variant(places=2), Variant(places=3), Variant(workers=2))
@@ -38,7 +39,7 @@ class Bench:
         traffic = Load(served, [stage], self.folder, order=order).traffic()
         cores = cores_of(traffic, served.cpu_s() - cpu_s, traffic.s)
         within = is_within(traffic.records)
-        show(part, {"rate": rate, "s": seconds, "within": within, **facts_of(traffic.records, seconds), **cores})
+        show(part, {"rate": rate, "s": seconds, "within": within, **facts_of(traffic.records), **cores})
         return within
 
 
@@ -75,23 +76,21 @@ def queue(bench: Bench, rate: float) -> None:
 
 def places(bench: Bench, rates: Sequence[float]) -> None:
     """Each rate with every variant, one after the other, so that all meet the same noise of the machine; a variant
-    that is over is not asked again.
+    that was over twice is not asked again.
     """
-    best = dict.fromkeys(SIDE_BY_SIDE, 0.0)
+    best, misses = dict.fromkeys(SIDE_BY_SIDE, 0.0), dict.fromkeys(SIDE_BY_SIDE, 0)
     with ExitStack() as stack:
         servers = {variant: stack.enter_context(Served(bench.library, variant)) for variant in SIDE_BY_SIDE}
         for served in servers.values():
             bench.warm(served)
         for rate in rates:
-            for variant, served in list(servers.items()):
-                if bench.step(
-                    f"workers {variant.workers}, places {variant.places or 'as shipped'}",
-                    served,
-                    (rate, bench.step_s / 2),
-                ):
+            for variant, served in servers.items():
+                if misses[variant] == 2:
+                    continue
+                if bench.step(variant.name, served, (rate, bench.step_s / 2)):
                     best[variant] = rate
                 else:
-                    del servers[variant]
+                    misses[variant] += 1
     for variant, rate in best.items():
         show("places result", {**asdict(variant), "per_s": rate})
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from bench.load_generator import Load
 from bench.load_records import (
     REFUSED_CONNECTION,
     Record,
@@ -17,7 +18,7 @@ from bench.load_records import (
     recovery,
     slope_per_hour,
 )
-from bench.load_server import Load, Memory, Served, Variant
+from bench.load_server import Memory, Served, Variant
 from bench.load_steps import Bench, cores_of, show
 
 TIMES_OVER = 10
@@ -42,8 +43,8 @@ def overload(bench: Bench, rate: float, seconds: float) -> None:
         traffic = load.traffic()
         samples_after = [(seconds + AFTER_S, served.memory())]
     quiet = traffic.between(0, begin)
-    show("quiet before", {"rate": rate, **facts_of(quiet, QUIET_S)})
-    facts = facts_of(traffic.between(begin, end), seconds)
+    show("quiet before", {"rate": rate, **facts_of(quiet)})
+    facts = facts_of(traffic.between(begin, end))
     show("overload", {"rate": TIMES_OVER * rate, "s": seconds, **facts, **cores_of(traffic, cpu_s, seconds)})
     for t, memory in [*samples, *samples_after]:
         show("memory", {"s": t, **asdict(memory)})
@@ -52,7 +53,7 @@ def overload(bench: Bench, rate: float, seconds: float) -> None:
     show("memory slope", {"rss_mb_per_h": rss, "pss_mb_per_h": pss})
     limit_ms = _SLOWER * (quantile_ms([record for record in quiet if record.is_answered], 0.99) or 0.0)
     found = recovery(traffic.records, traffic.began + end, limit_ms)
-    again = facts_of(traffic.between(end, end + AFTER_S), AFTER_S)
+    again = facts_of(traffic.between(end, end + AFTER_S))
     show("recovery", {"rate": rate, "limit_ms": round(limit_ms, 1), **found, **again})
 
 
@@ -70,9 +71,10 @@ def killed(bench: Bench, rate: float) -> None:
             os.kill(victim, signal.SIGKILL)
             kills.append((at, _until_both_answer(served, victim)))
         traffic = load.traffic()
-    show("before a kill", {"rate": rate, **facts_of(traffic.between(0, QUIET_S), QUIET_S)})
-    gap_s = longest_gap_s(traffic.records, traffic.began, traffic.began + QUIET_S)
-    show("before a kill", {"longest_gap_s": gap_s})
+    first = kills[0][0]
+    before = facts_of([record for record in traffic.records if record.done < first])
+    gap_s = longest_gap_s(traffic.records, traffic.began, first)
+    show("before the kills", {"rate": rate, "longest_gap_s": gap_s, **before})
     for at, both_answer_s in kills:
         show("worker killed", {"both_answer_again_s": both_answer_s, **_seen_of_a_kill(traffic, at)})
 
@@ -117,14 +119,14 @@ def _until_both_answer(served: Served, victim: int) -> float | None:
 def _seen_of_a_kill(traffic: Traffic, at: float) -> dict[str, object]:
     """What clients saw until the next one."""
     end = at + BETWEEN_KILLS_S
-    records = [record for record in traffic.records if at < record.done and record.due < end]
+    records = [record for record in traffic.records if at < record.done < end]
     wrong = [record for record in records if not record.is_answered]
     return {
         "in_flight": sum(record.sent <= at for record in records),
         "not_answered": _outcomes(wrong),
         "the_last_of_them_s": round(max((record.done - at for record in wrong), default=0.0), 2),
         "longest_gap_s": longest_gap_s(traffic.records, at, end),
-        **facts_of(records, BETWEEN_KILLS_S),
+        **facts_of(records),
     }
 
 

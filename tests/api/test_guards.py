@@ -81,7 +81,7 @@ def test_every_response_is_sealed_against_other_sites(client: TestClient, path: 
     assert "unsafe" not in policy
     assert "http" not in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["cache-control"] in {"no-store", "private, no-cache"}
 
 

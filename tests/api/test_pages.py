@@ -146,6 +146,22 @@ def test_what_cannot_be_asked_stays_in_its_box_with_the_reason(
     assert page.one("p", id=wrong["aria-describedby"])
 
 
+def test_a_quote_that_others_print_too_links_to_them(client: TestClient, archive: Archive) -> None:
+    add(archive, replace(IDLIB, article_id="wire", title="From the wire", source="The Wire"))
+    asked = client.post("/v1/ask", json={"question": QUESTION}).json()["answer"]
+    (other,) = asked["also_in"]
+    page = Page(client.get("/", params={"q": QUESTION}).text)
+    said = next(words for words in page.words["p"] if words.split()[:2] == ["Also", "in"])
+    assert " ".join(said.split()) == f"Also in {other['title']} ({other['source']} · 28 February 2020)"
+    assert f"/articles/{other['article_id']}#{other['start']}-{other['end']}" in page.links
+
+
+def test_a_cursor_that_is_none_says_so(client: TestClient) -> None:
+    response = client.get("/articles?cursor=x")
+    assert response.status_code == 422
+    assert "Give the next_cursor of the page before" in response.text
+
+
 def test_an_article_is_shown_to_the_character(client: TestClient) -> None:
     response = client.get("/articles/idlib")
     page = Page(response.text)

@@ -76,9 +76,10 @@ def test_questions_are_logged_if_asked_for(filled: Settings, tmp_path: Path) -> 
     assert QUESTION in [line.get("question") for line in server.lines()]
 
 
-def test_what_runs_is_finished_when_it_is_told_to_stop(filled: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_runs_is_finished_when_it_is_told_to_stop(filled: Settings, tmp_path: Path, workers: int) -> None:
     outcomes: list[int | str] = []
-    with Server(filled, tmp_path) as server:
+    with Server(filled, tmp_path, "--workers", str(workers)) as server:
 
         def ask_until_refused() -> None:
             with httpx.Client(base_url=server.url, limits=httpx.Limits(max_keepalive_connections=0)) as client:

@@ -88,20 +88,22 @@ def test_a_date_is_written_out() -> None:
 def test_a_rival_says_what_it_lost_to() -> None:
     winner = Answer(text="33", confidence=0.8, citation=citation())
     same = Answer(text="44", confidence=0.1, citation=citation(start=60, quote="44"))
-    worse = Answer(text="44", confidence=0.1, citation=citation("suez", quote="44"))
+    worse = Answer(text="44", confidence=0.3, citation=citation("suez", quote="44"))
     here, there = passage("idlib", 0, 100, 0.9), passage("suez", 0, 100, 0.4)
 
     assert why_lost(same, reply(winner, same, here)).replace("\xa0", " ") == (
         "10 % sure, where the answer is 80 %. It stands in the same passage; the reader preferred the other words."
+        " Alone it would not be given either: that takes 26 %."
     )
-    assert why_lost(worse, reply(winner, worse, here, there)).endswith(
-        "Its passage, of another article, fits the question less well (retrieval score 0.40, against 0.90)."
+    assert why_lost(worse, reply(winner, worse, here, there)).replace("\xa0", " ") == (
+        "30 % sure, where the answer is 80 %."
+        " Its passage, of another article, fits the question less well (retrieval score 0.40, against 0.90)."
     )
     assert why_lost(winner, reply(worse, winner, here, there)).endswith(
         "fits the question no worse (retrieval score 0.90, against 0.40), but the reader preferred the other words."
     )
     second = passage("idlib", 50, 200, 0.5)
-    other = Answer(text="44", confidence=0.1, citation=citation(start=150, quote="44"))
+    other = Answer(text="44", confidence=0.3, citation=citation(start=150, quote="44"))
     assert "Its passage, of the same article, fits" in why_lost(other, reply(winner, other, here, second))
     assert why_lost(worse, reply(winner, worse, here)).endswith("It stands in another article.")
     assert why_lost(same, reply(None, same)).replace("\xa0", " ") == "An answer had to be 26 % sure."

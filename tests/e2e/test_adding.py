@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import shoot
+from tests.e2e.parts import shoot
 
 FIRE = "---\nid: spire\ntitle: The spire\nsource: The Test\n---\nThe spire of Quothminster fell at dusk."
 

@@ -12,7 +12,7 @@ from api.view_links import article_link
 from index.articles import Article, make_article
 from index.library import Library
 from tests.api.serving import Server
-from tests.e2e.conftest import DOTS, HUGE, shoot, tell
+from tests.e2e.parts import DOTS, HUGE, shoot, tell
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)><b>bold</b> **stars** [x](javascript:alert(1)) {{7*7}}"
 HEBREW = "שלום 😀 world\u202e reversed"

@@ -8,11 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from index.library import Library
 from tests.api.serving import Server
-from tests.e2e.conftest import DESKTOP, PHONE, shoot
-
-SOLDIERS = "How many Turkish soldiers were killed in the Idlib air raid?"
-LULA = "Who beat Bolsonaro in the runoff?"
-PERU = "What is the capital of Peru?"
+from tests.e2e.parts import AGROUND, DESKTOP, DIRECTOR, PERU, PHONE, shoot
 
 
 def ask(page: Page, question: str) -> None:
@@ -25,15 +21,15 @@ def test_an_answer_is_marked_in_its_sentence_and_leads_to_its_place(
     page: Page, server: Server, library: Library
 ) -> None:
     page.goto("/")
-    ask(page, SOLDIERS)
-    document = httpx.post(f"{server.url}/v1/ask", json={"question": SOLDIERS}).json()
+    ask(page, DIRECTOR)
+    document = httpx.post(f"{server.url}/v1/ask", json={"question": DIRECTOR}).json()
     citation = document["answer"]["citation"]
 
     expect(page.locator(".answer")).to_have_text(citation["quote"])
     expect(page.locator(".reply mark")).to_have_text(citation["quote"])
     expect(page.locator(".reply blockquote")).to_have_text(citation["sentence"]["text"])
     expect(page.locator(".confidence")).to_have_text(re.compile(r"(likely|Likely|Uncertain).* · \d+\s%"))
-    expect(page).to_have_title(re.compile(f"^{citation['quote']} · How many"))
+    expect(page).to_have_title(re.compile(f"^{citation['quote']} · Who is the"))
     shoot(page, "answer")
     page.locator(".reply cite a").click()
     expect(page).to_have_url(f"{server.url}/articles/{citation['article_id']}#{citation['start']}-{citation['end']}")
@@ -46,12 +42,12 @@ def test_an_answer_is_marked_in_its_sentence_and_leads_to_its_place(
 
 
 def test_rivals_say_why_they_lost_and_passages_what_they_scored(page: Page) -> None:
-    page.goto(f"/?q={SOLDIERS}")
+    page.goto(f"/?q={DIRECTOR}")
     page.get_by_text("Other candidates").click()
     expect(page.locator(".why").first).to_contain_text("sure, where the answer is")
     page.get_by_text("Passages that were read").click()
     expect(page.locator(".passages > li")).to_have_count(10)
-    expect(page.locator(".badge")).to_have_count(1)
+    expect(page.locator(".badge").first).to_have_text("holds the answer")
     expect(page.locator(".score").first).to_have_text("retrieval score 1.00")
     shoot(page, "answer-unfolded")
 
@@ -68,12 +64,12 @@ def test_back_and_forward_show_what_was_asked_without_asking_again(page: Page, s
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "?q=" in request.url else None)
     page.goto("/")
-    ask(page, SOLDIERS)
+    ask(page, DIRECTOR)
     first = page.locator(".answer").inner_text()
     ask(page, PERU)
     page.go_back()
     expect(page.locator(".answer")).to_have_text(first)
-    expect(page.locator("#q")).to_have_value(SOLDIERS)
+    expect(page.locator("#q")).to_have_value(DIRECTOR)
     expect(page).to_have_title(re.compile("^" + re.escape(first)))
     page.go_back()
     expect(page.locator("h1")).to_have_text("What do the articles say?")
@@ -88,11 +84,11 @@ def test_back_and_forward_show_what_was_asked_without_asking_again(page: Page, s
 
 def test_coming_back_from_an_article_shows_the_answer(page: Page) -> None:
     page.goto("/")
-    ask(page, SOLDIERS)
+    ask(page, DIRECTOR)
     page.locator(".reply cite a").click()
     expect(page.locator("#text mark")).to_be_visible()
     page.go_back()
-    expect(page.locator("h1.question")).to_have_text(SOLDIERS)
+    expect(page.locator("h1.question")).to_have_text(DIRECTOR)
 
 
 def test_filters_narrow_what_is_read_and_stay_open(page: Page) -> None:
@@ -100,9 +96,8 @@ def test_filters_narrow_what_is_read_and_stay_open(page: Page) -> None:
     page.get_by_text("Filters").click()
     page.get_by_label("Published on or after").fill("2022-01-01")
     page.get_by_label("and before").fill("2023-01-01")
-    ask(page, LULA)
+    ask(page, AGROUND)
     expect(page.get_by_label("Published on or after")).to_be_visible()
-    page.get_by_text("Passages that were read").or_(page.get_by_text("Nearest passages")).first.click()
     dates = page.locator(".passages time").evaluate_all("all => all.map(each => each.dateTime)")
     assert dates
     assert all("2022-01-01" <= each < "2023-01-01" for each in dates)
@@ -124,7 +119,7 @@ def test_a_citation_is_copied_by_keyboard_alone(page: Page, server: Server) -> N
     page.locator("h1").click()
     page.keyboard.press("/")
     expect(page.locator("#q")).to_be_focused()
-    page.keyboard.type(SOLDIERS)
+    page.keyboard.type(DIRECTOR)
     page.keyboard.press("Enter")
     expect(page.locator("h1.question")).to_be_focused()
     tab_to(page, "Copy citation")
@@ -165,7 +160,7 @@ def test_it_works_without_scripts(browser: Browser, server: Server) -> None:
     context = browser.new_context(base_url=server.url, viewport=DESKTOP, java_script_enabled=False)
     page = context.new_page()
     page.goto("/")
-    page.locator("#q").fill(SOLDIERS)
+    page.locator("#q").fill(DIRECTOR)
     page.get_by_role("button", name="Ask", exact=True).click()
     quote = page.locator(".answer").inner_text()
     expect(page.get_by_role("button", name="Copy citation")).to_have_count(0)
@@ -188,7 +183,7 @@ def test_it_works_without_scripts(browser: Browser, server: Server) -> None:
     "path",
     [
         "/",
-        f"/?q={SOLDIERS}",
+        f"/?q={DIRECTOR}",
         f"/?q={PERU}&after=2000-01-01",
         "/articles",
         "/articles?q=earthquake",
@@ -204,7 +199,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server, p
     page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.locator("details").evaluate_all("all => all.forEach(each => { each.open = false; })")
-    if path == f"/?q={SOLDIERS}":
+    if path == f"/?q={DIRECTOR}":
         shoot(page, "phone")
     if "#" in path:
         shoot(page, "phone-article", whole=False)

@@ -7,15 +7,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.api.serving import Server
-from tests.e2e.conftest import DESKTOP, shoot, tell
-from tests.e2e.test_asking import PERU, SOLDIERS
+from tests.e2e.parts import DESKTOP, DIRECTOR, PERU, shoot, tell
 
 VIEWS = {
     "home": "/",
-    "answer": f"/?q={SOLDIERS}",
+    "answer": f"/?q={DIRECTOR}",
     "refusal": f"/?q={PERU}",
-    "filters": f"/?q={SOLDIERS}&after=2020-01-01",
-    "bad-filters": f"/?q={SOLDIERS}&after=never",
+    "filters": f"/?q={DIRECTOR}&after=2020-01-01",
+    "bad-filters": f"/?q={DIRECTOR}&after=never",
     "too-long": "/?q=" + "x" * 1001,
     "articles": "/articles",
     "search": "/articles?q=earthquake",
@@ -56,7 +55,7 @@ def test_what_a_page_weighs_and_how_soon_a_cold_browser_has_an_answer(
     sizes: dict[str, int] = {}
     page.on("response", lambda response: sizes.update({response.url: len(response.body())}))
     began = time.perf_counter()
-    page.goto(f"/?q={SOLDIERS}")
+    page.goto(f"/?q={DIRECTOR}")
     page.locator(".answer").wait_for()
     seconds = time.perf_counter() - began
     page.wait_for_load_state("networkidle")

@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.api.serving import Server
-from tests.e2e.conftest import DESKTOP, shoot, watch
-from tests.e2e.test_asking import SOLDIERS
+from tests.e2e.parts import DESKTOP, DIRECTOR, shoot, watch
 
 
 @pytest.fixture
@@ -50,17 +49,17 @@ def test_a_busy_server_is_asked_again_three_times(frail_page: Page, frail: tuple
     frail_page.clock.install()
     statuses: list[int] = []
     frail_page.on("response", lambda response: statuses.append(response.status) if "?q=" in response.url else None)
-    frail_page.locator("#q").fill(SOLDIERS)
+    frail_page.locator("#q").fill(DIRECTOR)
     frail_page.get_by_role("button", name="Ask", exact=True).click()
     for attempt in (1, 2, 3):
         expect(frail_page.locator("#state")).to_contain_text(f"Trying again in 1 s ({attempt} of 3)")
-        expect(frail_page.locator("#q")).to_have_value(SOLDIERS)
+        expect(frail_page.locator("#q")).to_have_value(DIRECTOR)
         if attempt == 1:
             shoot(frail_page, "busy", whole=False)
         frail_page.clock.run_for(1000)
     expect(frail_page.locator("h1")).to_have_text("This took too long")
     expect(frail_page.get_by_role("link", name="Try again")).to_be_visible()
-    expect(frail_page.locator("#q")).to_have_value(SOLDIERS)
+    expect(frail_page.locator("#q")).to_have_value(DIRECTOR)
     assert statuses == [503] * 4
     shoot(frail_page, "too-busy")
 
@@ -103,7 +102,7 @@ def test_a_newsroom_without_https_can_log_in_add_and_copy(
 def test_a_slow_answer_says_that_it_is_being_read(page: Page, server: Server) -> None:
     page.goto("/")
     page.clock.install()
-    page.locator("#q").fill(SOLDIERS)
+    page.locator("#q").fill(DIRECTOR)
     server.process.send_signal(signal.SIGSTOP)
     try:
         page.get_by_role("button", name="Ask", exact=True).click()
@@ -116,7 +115,7 @@ def test_a_slow_answer_says_that_it_is_being_read(page: Page, server: Server) ->
         expect(page.locator("#state")).to_contain_text("Still reading")
     finally:
         server.process.send_signal(signal.SIGCONT)
-    expect(page.locator("h1.question")).to_have_text(SOLDIERS)
+    expect(page.locator("h1.question")).to_have_text(DIRECTOR)
     assert page.locator("main").get_attribute("aria-busy") is None
 
 
@@ -127,10 +126,10 @@ def test_a_lost_server_keeps_the_question_and_can_be_tried_again(frail_page: Pag
     expect(frail_page.locator("#q")).to_be_visible()
     server.process.kill()
     server.process.wait()
-    frail_page.locator("#q").fill(SOLDIERS)
+    frail_page.locator("#q").fill(DIRECTOR)
     frail_page.keyboard.press("Enter")
     expect(frail_page.locator("#state")).to_contain_text("Quoth cannot be reached. Your question is still here.")
-    expect(frail_page.locator("#q")).to_have_value(SOLDIERS)
+    expect(frail_page.locator("#q")).to_have_value(DIRECTOR)
     shoot(frail_page, "lost", whole=False)
     server.__enter__()
     frail_page.get_by_role("button", name="Retry").click()

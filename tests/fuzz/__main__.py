@@ -48,7 +48,7 @@ def fuzz(
     subprocess.run([quoth, "add", articles], env=environment, check=True, stdout=subprocess.DEVNULL)
     with Server(settings, folder) as server:
         command = [
-            Path(sys.executable).with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml",
+            str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(HERE / "schemathesis.toml"),
             "run", f"{server.url}/openapi.json", "--continue-on-failure",
             "--max-examples", str(examples), "--seed", str(seed), "--workers", "2",
         ]  # fmt: skip

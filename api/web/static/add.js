@@ -71,6 +71,12 @@ async function goOn() {
 }
 
 async function sendOne({ name, fields }) {
+  const most = Number(files.dataset.maxBytes);
+  if (fields.files?.size > most) {
+    counted("refused", 1);
+    list(refused(name, `It has more than ${Math.floor(most / 1e6)} MB: split it, or use quoth add.`));
+    return;
+  }
   const body = new FormData();
   for (const [field, value] of Object.entries(fields)) body.append(field, value);
   const response = await fetch("/add", { method: "POST", body });
