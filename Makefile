@@ -15,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: install demo test e2e fuzz check eval gate gate-run baseline sweep reader taught bench-index torture clean
+.PHONY: install demo test e2e fuzz bench-load check eval gate gate-run baseline sweep reader taught bench-index torture clean
 
 install: $(VENV)/.installed
 
@@ -120,6 +120,10 @@ bench-index: install  ## what an archive costs as it grows to a million passages
 	mkdir -p runs
 	$(BIN)/python -m bench.index $(SQUAD) > runs/bench-index.jsonl
 	$(BIN)/python -m bench.growth runs/bench-index.jsonl docs/growth.svg
+
+bench-load: install  ## a server under load, and in trouble: make bench-load ARTICLES="more/articles more.jsonl"
+	mkdir -p runs
+	$(BIN)/python -m bench.load seeds/articles $(ARTICLES) > runs/bench-load.jsonl
 
 torture: install  ## kill, damage, fill the disk: half an hour and more
 	mkdir -p runs

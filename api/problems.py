@@ -198,7 +198,7 @@ _EXAMPLES: Mapping[str, str] = {
     "invalid_article": "field 'text' is empty: there is nothing to quote",
     "key_required": "send a key: Authorization: Bearer KEY; `quoth keys add` makes one",
     "article_not_found": "no article has the id 'nowhere'; `quoth list` shows the ids",
-    "busy": "16 questions are waiting already; try again in 2 s",
+    "busy": "8 questions are waiting already; try again in 1 s",
 }
 
 

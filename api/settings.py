@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     require_keys: bool = Field(
         default=False, description="Whether the server asks for keys even on the loopback address, behind a proxy."
     )
-    queue: int = Field(default=16, ge=0, le=10_000, description="Questions that may wait; more are refused at once.")
+    queue: int = Field(default=8, ge=0, le=10_000, description="Questions that may wait; more are refused at once.")
     deadline_s: float = Field(default=10, gt=0, le=600, description="Seconds after which a question is given up.")
     rate: str = Field(
         default="",
