@@ -1,5 +1,6 @@
 """Who is let in: by a key's scopes, and no more often than the rate allows."""
 
+import ipaddress
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -9,13 +10,18 @@ from fastapi import Depends, Request
 from fastapi.params import Depends as Dependency
 from limits import RateLimitItem
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from api.keys import EVERY_SCOPE, KeyStore, Scope
 from api.problems import problem
 
 COOKIE = "quoth_key"
 """Where the page keeps a key: out of reach of scripts, and not sent from other sites' forms."""
+_OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/login", "/logout"})
+_OPEN_BELOW = "/static/"
+"""Addresses for which nobody needs a key."""
 DEFAULT_RATE = "120/minute"
 
 
@@ -34,7 +40,7 @@ class Access:
         """`keys` is None where anybody may do anything; `rate` None where as often as they like."""
         self._keys = keys
         self._rate = rate
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     @property
     def is_on(self) -> bool:
@@ -48,7 +54,7 @@ class Access:
             ProblemError: 401, no key came or one that is not known; 429, too many requests came. The rate is of a key
                 that is known, else of the address: guessing keys is bounded too.
         """
-        address = request.client.host if request.client else "unknown"
+        address = _network(request.client.host) if request.client else "unknown"
         if self._keys is None:
             self._count(address)
             return Caller(name=address, scopes=EVERY_SCOPE)
@@ -76,12 +82,26 @@ class Access:
         raise problem("rate_limited", f"{self._rate} are let in: try again in {wait_s} s", retry_after_s=wait_s)
 
 
+class Entrance:
+    """ASGI middleware: who has no key, or comes too often, is turned away before anything of the request is read."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Let the request through with its caller, or raise what `caller_of` raises."""
+        if scope["type"] == "http" and scope["path"] not in _OPEN and not scope["path"].startswith(_OPEN_BELOW):
+            caller = self._access.caller_of(Request(scope))
+            scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+
 def needs(scope: Scope) -> Dependency:
-    """A dependency of a route: the caller must have the scope; `request.state.caller` is who it is."""
+    """A dependency of a route: the caller, whom `Entrance` let in, must have the scope."""
 
     async def check(request: Request) -> None:  # not in a thread: refusing must cost little when all are busy
-        caller = request.app.state.service.access.caller_of(request)
-        request.state.caller = caller
+        caller: Caller = request.state.caller
         if scope not in caller.scopes:
             raise problem("scope_missing", f"this needs a key with the scope {scope}; {caller.name!r} does not have it")
 
@@ -92,6 +112,15 @@ def _dependency(check: Callable[[Request], Awaitable[None]]) -> Dependency:
     found = Depends(check)
     assert isinstance(found, Dependency)  # noqa: S101 (for the type checker)
     return found
+
+
+def _network(address: str) -> str:
+    """The address; of IPv6 the network that one client has, for it may choose any address of it."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else address
 
 
 def _key_in(request: Request) -> str | None:

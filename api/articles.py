@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from api import bulk
 from api.access import needs
@@ -134,7 +135,8 @@ def _add_writing(router: APIRouter, service: Service) -> None:
         request: Request, article_id: _Id, fields: ArticleFields, response: Response
     ) -> StoredDocument:
         """Stored and findable when this returns: 201 if it is new, else 200. The same again changes nothing."""
-        (taken,) = await stored(service, request, [fields.article(article_id)])
+        article = await run_in_threadpool(fields.article, article_id)
+        (taken,) = await stored(service, request, [article])
         response.status_code = 201 if taken.status is Status.ADDED else 200
         return StoredDocument.of(taken)
 

@@ -1,12 +1,13 @@
 """Many articles in one request: JSON lines in, a JSON line out for each."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from api.article_schemas import LineDocument, RecordFields, StoredDocument
 from api.guards import MAX_BODY_BYTES
@@ -17,8 +18,9 @@ from index.errors import QuothError
 from index.intake import TakenIn
 
 MEDIA_TYPE = "application/x-ndjson"
-_AT_ONCE = 32
-"""Articles of one turn at the desk: after it, whoever waits to write has theirs."""
+_AT_ONCE, _CHARS_AT_ONCE = 32, 500_000
+"""Articles of one turn at the desk, and characters of them: seconds of work, then whoever waits has their turn."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +47,18 @@ async def whole_body(request: Request) -> IO[bytes]:
 async def results(service: Service, request: Request, body: IO[bytes]) -> AsyncIterator[str]:
     """A JSON line for each line of the body that is not blank, in their order, once its article is stored."""
     with body:
-        batch: list[Line] = []
-        for line in _lines(body):
-            batch.append(line)
-            if len(batch) >= _AT_ONCE:
-                yield await _stored(service, request, batch)
-                batch = []
-        if batch:
+        async for batch in turns(_lines(body), lambda line: line.read):
             yield await _stored(service, request, batch)
+
+
+async def turns(read: Iterable[T], article_in: Callable[[T], object]) -> AsyncIterator[list[T]]:
+    """What is read, in pieces for one turn at the desk each; `article_in` gives the article of it, or anything else.
+
+    It is read in a thread: parsing takes time that other requests need.
+    """
+    pieces = _pieces(read, article_in)
+    while piece := await run_in_threadpool(lambda: next(pieces, None)):
+        yield piece
 
 
 async def stored(service: Service, request: Request, articles: Sequence[Article]) -> list[TakenIn]:
@@ -71,6 +77,20 @@ async def stored(service: Service, request: Request, articles: Sequence[Article]
         return [by_id[article.article_id].pop(0) for article in articles]
 
     return (await service.writing.do(request, work)).value
+
+
+def _pieces(read: Iterable[T], article_in: Callable[[T], object]) -> Iterator[list[T]]:
+    piece: list[T] = []
+    n_chars = 0
+    for each in read:
+        article = article_in(each)
+        piece.append(each)
+        n_chars += len(article.text) if isinstance(article, Article) else 0
+        if len(piece) >= _AT_ONCE or n_chars >= _CHARS_AT_ONCE:
+            yield piece
+            piece, n_chars = [], 0
+    if piece:
+        yield piece
 
 
 def _lines(body: IO[bytes]) -> Iterator[Line]:

@@ -1,14 +1,15 @@
-"""What every request passes before a route sees it, and every response after: sizes, hosts, other sites, headers."""
+"""What every request passes before a route sees it, and every response after: sizes, hosts, other sites, headers.
+
+What they raise is answered by `RequestLog`, which stands outside of them.
+"""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import ProblemError, problem, response_of
+from api.problems import ProblemError, problem
 
 MAX_BODY_BYTES = 2_000_000
 """The longest request: an article of this size has some 300,000 words."""
@@ -61,13 +62,11 @@ class KnownHosts:
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through, or answer 421."""
+        """Let the request through, or raise."""
         if scope["type"] == "http" and self._hosts and scope["path"] not in _ANY_HOST:
             host = _host_of(Headers(scope=scope).get("host", ""))
             if host not in self._hosts:
-                refused = problem("wrong_host", "this server does not answer to that name; QUOTH_HOSTS sets its names")
-                await response_of(Request(scope), refused.problem)(scope, receive, send)
-                return
+                raise problem("wrong_host", "this server does not answer to that name; QUOTH_HOSTS sets its names")
         await self._app(scope, receive, send)
 
 
@@ -78,11 +77,9 @@ class SameSite:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through, or answer 403."""
-        if scope["type"] == "http" and scope["method"] not in _SAFE and _is_of_another_site(Headers(scope=scope)):
-            refused = problem("cross_site", "this was sent by the page of another site")
-            await response_of(Request(scope), refused.problem)(scope, receive, send)
-            return
+        """Let the request through, or raise."""
+        if scope["type"] == "http" and _is_of_another_site(scope["method"], Headers(scope=scope)):
+            raise problem("cross_site", "this was sent by the page of another site")
         await self._app(scope, receive, send)
 
 
@@ -96,33 +93,30 @@ class BodyLimits:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through, or answer 413 or 408."""
+        """Let the request through, or raise."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif (scope["method"], scope["path"]) in STREAMED:
             await self._app(scope, _counted(receive), send)
         else:
-            try:
-                body = await _whole_body(receive)
-            except ProblemError as refused:
-                await response_of(Request(scope), refused.problem)(scope, receive, send)
-                return
-            await self._app(scope, _replayed(body, receive), send)
+            await self._app(scope, _replayed(await _whole_body(receive), receive), send)
 
 
 async def _whole_body(receive: Receive) -> bytes:
-    body = b""
+    body = bytearray()
     with anyio.move_on_after(BODY_SECONDS) as limit:
         while True:
             message = await receive()
             body += message.get("body", b"")
             if len(body) > MAX_BODY_BYTES:
                 raise _too_large(MAX_BODY_BYTES)
-            if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            if message["type"] == "http.disconnect":
+                raise problem("client_gone", "the client hung up before its request was whole")
+            if not message.get("more_body", False):
                 break
     if limit.cancelled_caught:
         raise _too_slow()
-    return body
+    return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -163,12 +157,14 @@ def _too_slow() -> ProblemError:
     return problem("too_slow", f"the body did not arrive within {BODY_SECONDS} s")
 
 
-def _is_of_another_site(headers: Headers) -> bool:
+def _is_of_another_site(method: str, headers: Headers) -> bool:
+    """Whether another site's page sent it; following a link from there is the person's own doing."""
     site = headers.get("sec-fetch-site")
     if site is not None:
-        return site not in {"same-origin", "none"}
+        is_link = method in _SAFE and headers.get("sec-fetch-mode") == "navigate"
+        return site not in {"same-origin", "none"} and not is_link
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+    return method not in _SAFE and origin is not None and origin.partition("://")[2] != headers.get("host", "")
 
 
 def _host_of(value: str) -> str:

@@ -29,7 +29,7 @@ def health_router(service: Service, readiness: Readiness) -> APIRouter:
     router = APIRouter(tags=["Health"])
 
     @router.get("/healthz", summary="Is the process alive?")
-    def healthz() -> AliveDocument:
+    async def healthz() -> AliveDocument:
         """Yes, if this is answered."""
         return AliveDocument(status="ok")
 
@@ -39,9 +39,9 @@ def health_router(service: Service, readiness: Readiness) -> APIRouter:
         summary="Can questions be answered?",
     )
     def readyz() -> ReadyDocument:
-        """Once the models are warm, until the server is told to stop."""
+        """Once the models are warm."""
         if not readiness.is_ready:
-            raise problem("not_ready", "the models are not warm yet, or the server is about to stop", retry_after_s=1)
+            raise problem("not_ready", "the models are not warm yet", retry_after_s=1)
         service.archive.library.generation  # noqa: B018 (read, so that a Library that cannot be is known here)
         return ReadyDocument(status="ready")
 

@@ -10,19 +10,22 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
+from api.access import Entrance
 from api.articles import articles_router
 from api.examples import EXAMPLES
 from api.guards import BodyLimits, KnownHosts, SameSite, SecurityHeaders
 from api.health import health_router
 from api.logs import RequestLog
 from api.pages import add_pages, error_page
-from api.problems import FieldDocument, ProblemDocument, problem_of, response_of
+from api.problems import FieldDocument, Problem, ProblemDocument, problem_of, response_of
 from api.questions import questions_router
 from api.readiness import Readiness
 from api.service import Service
 from index.errors import QuothError
 
+_EXPECTED = (QuothError, HTTPException, RequestValidationError, sqlite3.OperationalError, OSError, ClientDisconnect)
 _MACHINE_ADDRESSES = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _DESCRIPTION = """Exact answers from your own archive of news articles, quoted and cited to the character.
 
@@ -51,11 +54,12 @@ def build_app(service: Service) -> FastAPI:
     app.state.service = service
     # The last to be added is the first to see a request.
     app.add_middleware(BodyLimits)
+    app.add_middleware(Entrance, access=service.access)
     app.add_middleware(SameSite)
     app.add_middleware(KnownHosts, hosts=service.hosts)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, answer=_answer)
     app.add_middleware(SecurityHeaders)
-    for kind in (QuothError, HTTPException, RequestValidationError, sqlite3.OperationalError):
+    for kind in _EXPECTED:
         app.add_exception_handler(kind, _on_error)
     app.include_router(questions_router(service))
     app.include_router(articles_router(service))
@@ -67,13 +71,22 @@ def build_app(service: Service) -> FastAPI:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     found = problem_of(error)
-    if request.url.path.startswith(_MACHINE_ADDRESSES):
-        response: Response = response_of(request, found)
-    else:
-        response = error_page(request, found)
-    if found.status == 405:
+    if found.code == "internal":
+        raise error  # for the log
+    response = _answer(request, found)
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    if found.status == 405 and _is_for_machines(request):
         response.headers["Allow"] = ", ".join(_methods_at(request.app, request.url.path))
     return response
+
+
+def _answer(request: Request, found: Problem) -> Response:
+    return response_of(request, found) if _is_for_machines(request) else error_page(request, found)
+
+
+def _is_for_machines(request: Request) -> bool:
+    return request.url.path.startswith(_MACHINE_ADDRESSES)
 
 
 def _methods_at(app: FastAPI, path: str) -> list[str]:
@@ -85,7 +98,7 @@ def _methods_at(app: FastAPI, path: str) -> list[str]:
         if re.fullmatch(re.sub(r"\{[^}]*\}", ".+", template), path)
         for method in operations
     }
-    return sorted(methods) or ["GET"]  # the page's addresses are not described
+    return sorted(methods) or ["GET"]
 
 
 def _described(app: FastAPI, service: Service) -> dict[str, Any]:

@@ -5,18 +5,21 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Callable
 
 import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import metrics
-from api.problems import problem_of, response_of
+from api.problems import Problem, problem_of
 
 HEADER = b"x-request-id"
 _GOOD_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: counted, and not logged while all is well."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Any word can come as a method; a counter for each would be memory that strangers fill."""
 log = structlog.get_logger("quoth")
 
 
@@ -53,10 +56,12 @@ def note(**facts: object) -> None:
 
 
 class RequestLog:
-    """ASGI middleware: gives the request its id, answers what nobody expected, counts it, and logs it at its end."""
+    """ASGI middleware: gives the request its id, answers what was raised further in, counts it, and logs it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: Callable[[Request, Problem], ASGIApp]) -> None:
+        """`answer` makes the response to what is raised within."""
         self._app = app
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through."""
@@ -79,18 +84,21 @@ class RequestLog:
         note(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception as error:  # what is expected has been answered further in
-            log.exception("unexpected")
+        except Exception as error:
+            found = problem_of(error)
+            if found.code == "internal":
+                log.exception("unexpected")
             if status:
                 raise  # the response has begun: it is cut off, so that nobody takes it for whole
-            await response_of(Request(scope), problem_of(error))(scope, receive, send_with_id)
+            await self._answer(Request(scope, receive), found)(scope, receive, send_with_id)
         finally:
             _end(scope, status, time.perf_counter() - began)
 
 
 def _end(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "none")
-    metrics.REQUESTS.labels(scope["method"], route, status).inc()
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    metrics.REQUESTS.labels(method, route, status).inc()
     metrics.REQUEST_SECONDS.labels(route).observe(seconds)
     if route in _QUIET and status < 400:
         return
@@ -98,7 +106,7 @@ def _end(scope: Scope, status: int, seconds: float) -> None:
     log.log(
         logging.ERROR if status >= 500 and status not in {503, 507} else logging.INFO,
         "request",
-        method=scope["method"],
+        method=method,
         route=route,
         status=status,
         ms=round(seconds * 1000, 1),

@@ -1,9 +1,10 @@
 """What a monitor reads, in Prometheus' form. Counted in each process; `exposition` adds up what the workers counted."""
 
 import os
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from index.library import Library
 
@@ -48,6 +49,15 @@ LIBRARY_BYTES = Gauge(
 )
 
 
+def _forget_dead_workers(folder: Path) -> None:
+    """What a worker that was killed had running and waiting is not running and waiting any more."""
+    for pid in {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*_*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
 def exposition(library: Library) -> bytes:
     """All metrics as text, with the Library's as they are now."""
     GENERATION.set(library.generation)
@@ -57,6 +67,7 @@ def exposition(library: Library) -> bytes:
     LIBRARY_BYTES.set(library.file.stat().st_size)
     if FOLDER_VARIABLE not in os.environ:
         return generate_latest(REGISTRY)
+    _forget_dead_workers(Path(os.environ[FOLDER_VARIABLE]))
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return generate_latest(together)

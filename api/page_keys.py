@@ -6,6 +6,7 @@ from fastapi.responses import RedirectResponse, Response
 from api.access import COOKIE
 from api.problems import Problem, ProblemError
 from api.service import Service
+from api.view_forms import small_form
 from api.view_links import local_path
 from api.view_page import key_page
 
@@ -26,8 +27,10 @@ def add_keys(app: FastAPI, service: Service) -> None:
     @app.post("/login", include_in_schema=False)
     async def log_in(request: Request) -> Response:
         """Keeps a key that is good, and goes back to where the person was."""
-        async with request.form() as form:
-            key, back = str(form.get("key", "")).strip(), local_path(str(form.get("back", "/")))
+        form = await small_form(request)
+        key, back = form.get("key", "").strip(), local_path(form.get("back", "/"))
+        if not service.access.is_on:
+            return RedirectResponse(back, status_code=303)
         try:
             service.access.caller_of(_with_key(request, key))
         except ProblemError as error:

@@ -15,7 +15,7 @@ from api.problems import Problem, problem
 from api.questions import answered, found
 from api.schemas import AskRequest, SearchRequest
 from api.service import Service
-from api.view_forms import QuestionForm
+from api.view_forms import QuestionForm, small_form
 from api.view_links import parsed_span
 from api.view_page import media_type_of, page, problem_page, static_files
 from api.view_text import paragraphs
@@ -155,8 +155,8 @@ def _add_removing(app: FastAPI, service: Service) -> None:
     @app.post("/remove", include_in_schema=False, dependencies=[needs(Scope.WRITE)])
     async def remove(request: Request) -> RedirectResponse:
         """Removes it, and goes back to the list."""
-        async with request.form() as form:
-            await removed(service, request, str(form.get("id", "")))
+        form = await small_form(request)
+        await removed(service, request, form.get("id", ""))
         return RedirectResponse("/articles?removed=1", status_code=303)
 
 

@@ -1,5 +1,6 @@
 """What a program is told when something is wrong: problem documents, as RFC 9457 has them, each with a stable code."""
 
+import errno
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from index.errors import (
     ArticleError,
@@ -52,6 +53,8 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "disk_full": (507, "The disk is full"),
 }
 """Every code, with its status and what it means."""
+_FIELDS_NAMED, _FIELD_CHARS = 20, 100
+"""A request can have as many wrong fields as fit in it; an answer names the first."""
 _CODES: Sequence[tuple[type[QuothError], str, str]] = (
     (NotFoundError, "article_not_found", "article_id"),
     (QuestionError, "invalid_question", "question"),
@@ -133,18 +136,23 @@ def problem(code: str, detail: str, *, field: str | None = None, retry_after_s: 
 
 def problem_of(error: Exception) -> Problem:
     """What a client is told of any exception; of those that nobody expects, nothing but that they were."""
-    if isinstance(error, ProblemError):
-        return error.problem
-    if isinstance(error, QuothError):
-        return _of_quoth(error)
-    if isinstance(error, RequestValidationError):
-        return _of_fields(error)
-    if isinstance(error, HTTPException):
-        codes = {404: "address_not_found", 405: "method_not_allowed"}
-        return Problem(code=codes.get(error.status_code, "invalid_request"), detail=str(error.detail))
-    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-        return Problem(code="disk_full", detail="the disk of the Library is full: make room, then try again")
-    return Problem(code="internal", detail="the server's log has the reason, under the request_id")
+    match error:
+        case ProblemError():
+            found = error.problem
+        case QuothError():
+            found = _of_quoth(error)
+        case RequestValidationError():
+            found = _of_fields(error)
+        case HTTPException():
+            codes = {404: "address_not_found", 405: "method_not_allowed"}
+            found = Problem(code=codes.get(error.status_code, "invalid_request"), detail=str(error.detail))
+        case ClientDisconnect():
+            found = Problem(code="client_gone", detail="the client hung up before its request was whole")
+        case _ if _is_full_disk(error):
+            found = Problem(code="disk_full", detail="the disk is full: make room, then try again")
+        case _:
+            found = Problem(code="internal", detail="the server's log has the reason, under the request_id")
+    return found
 
 
 def document_of(request: Request, found: Problem) -> ProblemDocument:
@@ -202,6 +210,12 @@ _EXAMPLES: Mapping[str, str] = {
 }
 
 
+def _is_full_disk(error: Exception) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return "full" in str(error)
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC
+
+
 def _of_quoth(error: QuothError) -> Problem:
     code, field = next((code, field) for kind, code, field in _CODES if isinstance(error, kind))
     errors = (FieldError(field=field, message=str(error)),) if field else ()
@@ -210,9 +224,12 @@ def _of_quoth(error: QuothError) -> Problem:
 
 def _of_fields(error: RequestValidationError) -> Problem:
     """Names each field; the value is not echoed, for not every value can be written as JSON."""
+    found = error.errors()
     errors = tuple(
-        FieldError(field=".".join(str(part) for part in found["loc"][1:]), message=found["msg"])
-        for found in error.errors()
+        FieldError(field=".".join(str(part)[:_FIELD_CHARS] for part in each["loc"][1:]), message=each["msg"])
+        for each in found[:_FIELDS_NAMED]
     )
     detail = "; ".join(f"{each.field or 'body'}: {each.message}" for each in errors)
+    if len(found) > len(errors):
+        detail += f"; and {len(found) - len(errors)} more"
     return Problem(code="invalid_request", detail=detail, errors=errors)

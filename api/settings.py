@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from limits import parse
+from limits import parse_many
 from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,9 +46,11 @@ class Settings(BaseSettings):
     def _is_a_rate(cls, value: str) -> str:
         if value and value != NO_LIMIT:
             try:
-                parse(value)
+                rates = parse_many(value)
             except ValueError:
-                raise ValueError(f'{value!r} is no rate: give one like "120/minute", or "{NO_LIMIT}"') from None
+                rates = []
+            if len(rates) != 1 or rates[0].amount < 1:
+                raise ValueError(f'{value!r} is no rate: give one like "120/minute", or "{NO_LIMIT}"')
         return value
 
     def environment(self) -> dict[str, str]:

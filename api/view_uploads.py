@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from api.guards import MAX_BODY_BYTES
 from index.articles import SUFFIXES, Article, make_article, path_id, read_file
 from index.errors import ArticleError
 
 _COPY_BYTES = 1 << 20
 _SLUG_CHARS = 60
+_TOO_LONG = f"an article here has at most {MAX_BODY_BYTES} bytes; quoth add takes longer ones"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,12 @@ def articles_in(name: str, file: BinaryIO) -> Iterator[Article | ArticleError]:
         with path.open("wb") as copy:
             while block := file.read(_COPY_BYTES):
                 copy.write(block)
-        yield from (_under_its_name(found, path, name) for found in read_file(path))
+        if suffix != ".jsonl" and path.stat().st_size > MAX_BODY_BYTES:
+            yield ArticleError(f"{name}: {_TOO_LONG}")
+            return
+        for found in read_file(path):
+            is_short = isinstance(found, ArticleError) or len(found.text) <= MAX_BODY_BYTES
+            yield _under_its_name(found, path, name) if is_short else ArticleError(f"{name}: {_TOO_LONG}")
 
 
 def file_name(given: str) -> str:

@@ -21,6 +21,8 @@ from index.errors import ArticleError
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 MAX_ID_CHARS = 200
+_SHOWN_CHARS = 100
+"""Of a wrong value, in a message."""
 _FIELDS = ("id", "title", "text", "url", "published", "source")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -148,6 +150,9 @@ def _read_document(path: Path, text: str) -> Article:
 
 def _front_matter(block: str) -> dict[str, Any]:
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(block, Loader=yaml.SafeLoader)):
+            # Aliases of aliases of aliases: 200 bytes can fill any memory.
+            raise ArticleError("front matter uses an alias (*name): write the value out")
         fields = yaml.safe_load(block) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())
@@ -191,10 +196,10 @@ def _known(record: dict[str, Any]) -> dict[str, Any]:
 def _from_fields(fields: dict[str, Any]) -> Article:
     published = fields.pop("published", None)
     if not isinstance(published, str | date | None):
-        raise ArticleError(f"field 'published' is {published!r}: give a date like 2020-02-28")
+        raise ArticleError(f"field 'published' is {repr(published)[:_SHOWN_CHARS]}: give a date like 2020-02-28")
     for name, value in fields.items():
         if isinstance(value, bool | list | dict):
-            raise ArticleError(f"field {name!r} must be text, not {value!r}")
+            raise ArticleError(f"field {name!r} must be text, not {repr(value)[:_SHOWN_CHARS]}")
     strings = {name: str(value) for name, value in fields.items()}
     return make_article(article_id=strings.pop("id"), published=published, **strings)
 

@@ -168,7 +168,9 @@ class Library:
         rows = self._database.connection().execute(
             "SELECT article_id, title, source, url, published, length(text),"  # noqa: S608 (constants)
             " (SELECT count(*) FROM passages WHERE passages.article_key = articles.article_key)"
-            f" FROM articles WHERE {where} ORDER BY published DESC, article_id LIMIT ?",
+            # Sorted by their keys alone: a sort of whole rows reads the text of every article without a date.
+            f" FROM (SELECT article_key FROM articles WHERE {where} ORDER BY published DESC, article_id LIMIT ?)"
+            " JOIN articles USING (article_key) ORDER BY published DESC, article_id",
             [*values, limit],
         )
         return [

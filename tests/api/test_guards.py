@@ -62,12 +62,16 @@ def test_a_server_answers_to_the_names_it_is_given(archive: Archive, pipeline: P
         ({"origin": "http://localhost"}, 200),
         ({"origin": "http://localhost:9000"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"origin": "https://evil.example"}, 403),
     ],
 )
 def test_pages_of_other_sites_may_not_post(client: TestClient, headers: dict[str, str], status: int) -> None:
     assert client.post("/v1/ask", json=ASKED, headers=headers).status_code == status
-    assert client.get("/v1/articles", headers=headers).status_code == 200
+    linked = client.get("/v1/articles", headers={**headers, "sec-fetch-mode": "navigate"})
+    loaded = client.get("/", params={"q": "who?"}, headers={**headers, "sec-fetch-mode": "no-cors"})
+    assert linked.status_code == 200
+    assert loaded.status_code == (status if "sec-fetch-site" in headers else 200)
 
 
 @pytest.mark.parametrize(

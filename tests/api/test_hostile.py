@@ -105,6 +105,45 @@ def test_paths_lead_to_nothing_but_articles(client: TestClient, path: str) -> No
     assert "import" not in response.text
 
 
+def test_a_body_that_is_cut_off_is_not_taken_for_whole() -> None:
+    messages: list[dict[str, object]] = [
+        {"type": "http.request", "body": b"id=some", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0)
+
+    async def test() -> None:
+        with pytest.raises(ProblemError) as gone:
+            await guards._whole_body(receive)
+        assert gone.value.problem.code == "client_gone"
+
+    anyio.run(test)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (
+            "multipart/form-data; boundary=b; charset=punycode",
+            b'--b\r\nContent-Disposition: form-data; name="id"\r\n\r\nx\r\n--b--',
+        ),
+        ("application/x-www-form-urlencoded; charset=undefined", b"id=\xff"),
+        ("application/x-www-form-urlencoded", b"id=%FF"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a=b" for _ in range(100))),
+    ],
+)
+def test_a_form_is_read_in_utf_8_or_not_at_all(client: TestClient, kind: str, body: bytes) -> None:
+    for path in ("/remove", "/add"):
+        response = client.post(path, content=body, headers={"content-type": kind})
+        assert response.status_code in {404, 415, 422}
+
+
+def test_a_form_that_is_too_long_is_refused(client: TestClient) -> None:
+    assert client.post("/remove", data={"id": "x" * 20_000}).status_code == 413
+
+
 def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "BODY_SECONDS", 0.1)
 

@@ -181,15 +181,29 @@ def test_health_readiness_and_metrics(client: TestClient) -> None:
     assert ready.json() == {"status": "ready"}
 
     before = _metrics(client)
-    client.post("/v1/ask", json={"question": QUESTION, "min_confidence": 0})
-    client.post("/v1/ask", json={"question": QUESTION, "min_confidence": 1})
+    for least in (0, 1):
+        reply = client.post("/v1/ask", json={"question": QUESTION, "min_confidence": least})
+        assert (reply.status_code, bool(reply.json()["answer"])) == (200, least == 0)
     after = _metrics(client)
     grown = {name: after[name] - before.get(name, 0) for name in after}
     assert grown['quoth_answers_total{outcome="answered"}'] == grown['quoth_answers_total{outcome="refused"}'] == 1
     assert grown['quoth_requests_total{method="POST",route="/v1/ask",status="200"}'] == 2
     assert grown['quoth_stage_seconds_count{stage="read"}'] == grown["quoth_confidence_count"] == 2
     assert (after["quoth_library_articles"], after["quoth_library_passages"]) == (2, 2)
-    assert after['quoth_queue_waiting{queue="questions"}'] == after['quoth_queue_running{queue="questions"}'] == 0
+    assert grown['quoth_queue_waiting{queue="questions"}'] == grown['quoth_queue_running{queue="questions"}'] == 0
+
+
+def test_a_method_that_nobody_has_is_counted_with_its_like(client: TestClient) -> None:
+    for method in ("BREW", "WHEN"):
+        assert client.request(method, "/v1/ask").status_code == 405
+    assert not any("BREW" in name or "WHEN" in name for name in _metrics(client))
+
+
+def test_of_many_wrong_fields_the_first_are_named(client: TestClient) -> None:
+    body = {"question": QUESTION, **{f"wrong{n}": n for n in range(1000)}}
+    problem = client.post("/v1/ask", json=body).json()
+    assert len(problem["errors"]) == 20
+    assert problem["detail"].endswith("; and 980 more")
 
 
 def _metrics(client: TestClient) -> dict[str, float]:

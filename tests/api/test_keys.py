@@ -152,6 +152,13 @@ def test_each_key_and_each_address_has_a_rate_of_its_own(locked: TestClient, set
     assert guesses == [401] * 10 + [429]
 
 
+def test_a_stranger_is_turned_away_before_anything_is_read(locked: TestClient) -> None:
+    statuses = [locked.post("/v1/ask", content=b"[,").status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+    page = locked.get("/articles")
+    assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (429, "text/html")
+
+
 def test_damaged_keys_lock_the_server(locked: TestClient, settings: Settings) -> None:
     store = KeyStore(settings.library)
     headers = _bearer(store.add("newsroom", [Scope.ASK]))

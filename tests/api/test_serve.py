@@ -62,7 +62,8 @@ def test_it_asks_for_keys_behind_a_proxy_and_logs_no_question(filled: Settings, 
 
     assert "Turkish soldiers" not in server.log.read_text(encoding="utf-8")
     lines = [line for line in server.lines() if line.get("event") == "request"]
-    refused, answered = (line for line in lines if line["route"] == "/v1/ask")
+    refused = next(line for line in lines if line["status"] == 401)
+    answered = next(line for line in lines if line["route"] == "/v1/ask")
     assert (refused["status"], refused["caller"]) == (401, None)
     assert (answered["status"], answered["caller"], answered["request_id"]) == (200, "newsroom", "from-the-proxy")
     assert answered["outcome"] in {"answered", "refused"}
@@ -120,6 +121,16 @@ def test_headers_that_do_not_end_lose_their_connection(filled: Settings, tmp_pat
                 except OSError:
                     break
         assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_a_request_that_goes_on_after_its_answer_loses_its_connection(filled: Settings, tmp_path: Path) -> None:
+    with Server(filled, tmp_path) as server, socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.sendall(b"POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil\r\nContent-Length: 1000\r\n\r\n")
+        assert b"403" in slow.recv(4000)
+        slow.settimeout(30)
+        slow.sendall(b"x")
+        while slow.recv(4000):
+            pass
 
 
 def test_workers_share_the_archive_and_a_dead_one_is_replaced(filled: Settings, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def refusal(path: Path) -> str:
         ("title: [a]", "field 'title' must be text"),
         ("title: true", "field 'title' must be text"),
         ("published: 2020", "field 'published' is 2020"),
+        ("title: &a x\nsource: *a", "front matter uses an alias"),
+        ("a: &a [x]\nb: &b [*a, *a]\npublished: [*b, *b]", "front matter uses an alias"),
         ("published: soon", "field 'published' is 'soon'"),
         ("published: 2020-13-45", "front matter"),
         pytest.param("id: " + "1" * 5000, "front matter", id="huge number"),

@@ -80,6 +80,12 @@ async function sendOne({ name, fields }) {
   const body = new FormData();
   for (const [field, value] of Object.entries(fields)) body.append(field, value);
   const response = await fetch("/add", { method: "POST", body });
+  if (response.status === 429 || response.status === 503) {
+    const seconds = Number(response.headers.get("Retry-After")) || 2;
+    summary(`Quoth is busy. Going on with ${name} in ${seconds} s.`);
+    await new Promise((done) => setTimeout(done, 1000 * seconds));
+    return sendOne({ name, fields });
+  }
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const items = [...page.querySelectorAll("#result-list li")];
   if (items.length) {
