@@ -33,6 +33,18 @@ _HEADERS = {
 }
 
 
+class HeadAsGet:
+    """ASGI middleware: HEAD is answered as GET is. The server, which has seen the request, sends no body for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
+
+
 class SecurityHeaders:
     """ASGI middleware: nothing from elsewhere is loaded, framed, guessed or told; answers are not kept by caches."""
 

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from api.access import Entrance
 from api.articles import articles_router
 from api.examples import EXAMPLES
-from api.guards import BodyLimits, KnownHosts, SameSite, SecurityHeaders
+from api.guards import BodyLimits, HeadAsGet, KnownHosts, SameSite, SecurityHeaders
 from api.health import health_router
 from api.logs import RequestLog
 from api.pages import add_pages, error_page
@@ -59,6 +59,7 @@ def build_app(service: Service) -> FastAPI:
     app.add_middleware(KnownHosts, hosts=service.hosts)
     app.add_middleware(RequestLog, answer=_answer)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(HeadAsGet)
     for kind in _EXPECTED:
         app.add_exception_handler(kind, _on_error)
     app.include_router(questions_router(service))

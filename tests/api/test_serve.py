@@ -104,6 +104,15 @@ def test_what_runs_is_finished_when_it_is_told_to_stop(filled: Settings, tmp_pat
     assert set(outcomes) == {200}
 
 
+def test_head_is_get_without_a_body(filled: Settings, tmp_path: Path) -> None:
+    with Server(filled, tmp_path) as server, httpx.Client(base_url=server.url) as client:
+        for path in ("/healthz", "/", "/articles/idlib", "/v1/articles/idlib", "/metrics"):
+            head, get = client.head(path), client.get(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-type"] == get.headers["content-type"]
+        assert client.head("/v1/articles/nowhere").status_code == 404
+
+
 def test_headers_that_do_not_end_lose_their_connection(filled: Settings, tmp_path: Path) -> None:
     with Server(filled, tmp_path) as server:
         began = time.monotonic()
