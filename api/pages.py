@@ -1,5 +1,6 @@
 """The page: ask, read, browse, add. Plain HTML over ordinary addresses; scripts only make it smoother."""
 
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
@@ -25,6 +26,7 @@ from index.passages import CharSpan
 from index.records import Filters
 from qa.pipeline import checked_question
 
+R = TypeVar("R", bound=SearchRequest)
 _LATEST = 5
 _PAGE = 50
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -63,10 +65,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
         form = QuestionForm.of(request.query_params)
         if not form.question:
             return await run_in_threadpool(_home, request, service, form)
-        filters = form.filters
-        question = checked_question(form.question)
-        asked = AskRequest(question=question, before=filters.before, after=filters.after, source=filters.source)
-        reply = await answered(service, request, asked)
+        reply = await answered(service, request, _asked(form, AskRequest))
         context = {
             "form": form,
             "reply": reply,
@@ -91,10 +90,7 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         form = QuestionForm.of(request.query_params)
         if not form.question:
             return await run_in_threadpool(_list, request, service, form)
-        filters = form.filters
-        question = checked_question(form.question)
-        asked = SearchRequest(question=question, before=filters.before, after=filters.after, source=filters.source)
-        passages = await found(service, request, asked)
+        passages = await found(service, request, _asked(form, SearchRequest))
         context = {
             "form": form,
             "passages": passages,
@@ -158,6 +154,13 @@ def _add_removing(app: FastAPI, service: Service) -> None:
         form = await small_form(request)
         await removed(service, request, form.get("id", ""))
         return RedirectResponse("/articles?removed=1", status_code=303)
+
+
+def _asked(form: QuestionForm, kind: type[R]) -> R:
+    """What was typed, as a program would ask it."""
+    filters = form.filters
+    question = checked_question(form.question)
+    return kind(question=question, before=filters.before, after=filters.after, source=filters.source)
 
 
 def _address(parameters: dict[str, str]) -> str:

@@ -58,9 +58,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         if workers == 1:
             GracefulServer(config).run()
             return
-        with ProcessPoolExecutor(
-            1, mp_context=get_context("spawn")
-        ) as apart:  # what is wrong is said once, by nobody who stays
+        # What is wrong is said once, by a process that keeps no models in memory.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
             apart.submit(_try_out).result()
         Workers(config).run()
 
