@@ -85,7 +85,7 @@ $(RUN)/weights.pt: $(RUN)/second-8/weights.pt $(RUN)/second-9/weights.pt
 	$(BIN)/python -m training.average $@ $^
 
 $(RUN)/reader.onnx: $(RUN)/weights.pt
-	$(BIN)/python -m training.export $< $(RUN)
+	$(BIN)/python -m training.export $< $(RUN) $(TRAIN)
 	$(BIN)/python -m training.validate $(TRAIN) $(RUN)
 
 # With a teacher: MPNET is a folder with the weights of all-mpnet-base-v2 (training/teacher.py says how to get them).

@@ -14,13 +14,14 @@ from typing import Annotated
 
 import typer
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 from rich.markup import escape
 
 from api import article_schemas, eval_commands, key_commands, schemas, terminal
 from api.eval_compare import compare_command
 from api.eval_sweep import sweep_command
-from api.settings import Settings
+from api.settings import PREFIX, Settings
 from api.taking_in import give_way, say_skipped, take_in
 from api.wiring import open_archive, open_library, open_pipeline
 from index.articles import find_files
@@ -251,8 +252,12 @@ def main() -> None:
     except (OSError, UnicodeError) as error:
         _fail(error, FAILED)
     except ValidationError as error:
-        problems = "; ".join(f"QUOTH_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        _fail(problems, WRONG_USAGE)
+        _fail("; ".join(map(_problem_of_setting, error.errors())), WRONG_USAGE)
+
+
+def _problem_of_setting(error: ErrorDetails) -> str:
+    variable = f"{PREFIX}{'_'.join(map(str, error['loc'])).upper()}: " if error["loc"] else ""
+    return variable + error["msg"]
 
 
 def _filters(before: datetime | None, after: datetime | None, source: str | None) -> Filters:

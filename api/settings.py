@@ -1,22 +1,28 @@
 """Settings: the only reader of the environment."""
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
 from limits import parse_many
 from platformdirs import user_cache_path, user_data_path
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.export import DEFAULT_MODEL
 
+PREFIX = "QUOTH_"
 NO_LIMIT = "off"
+_ALIKE = 0.75
+"""Likeness, in [0, 1], from which on a variable's name is taken for a misspelt one: QUE is as like QUEUE."""
 
 
 class Settings(BaseSettings):
     """What can be set from outside, each as an environment variable `QUOTH_...`; options of a command go before."""
 
-    model_config = SettingsConfigDict(env_prefix="QUOTH_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     library: Path = Field(default_factory=lambda: user_data_path("quoth"), description="The folder of the Library.")
     cache: Path = Field(
@@ -53,9 +59,23 @@ class Settings(BaseSettings):
                 raise ValueError(f'{value!r} is no rate: give one like "120/minute", or "{NO_LIMIT}"')
         return value
 
+    @model_validator(mode="after")
+    def _no_variable_is_misspelt(self) -> Self:
+        """A limit that is not set because of a typo would be missed when it is needed.
+
+        Names that are like none are let be: Kubernetes makes QUOTH_SERVICE_HOST and others for a service named quoth.
+        """
+        known = {f"{PREFIX}{name.upper()}" for name in type(self).model_fields}
+        given = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+        for name in sorted(given - known):
+            ends = [one.removeprefix(PREFIX) for one in known]
+            if alike := get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=_ALIKE):
+                raise PydanticCustomError("misspelt", f"{name}: no such setting; did you mean {PREFIX}{alike[0]}?")
+        return self
+
     def environment(self) -> dict[str, str]:
         """The variables that give another process of Quoth these settings."""
-        return {f"QUOTH_{name.upper()}": str(value) for name, value in self}
+        return {f"{PREFIX}{name.upper()}": str(value) for name, value in self}
 
     def with_values(self, **values: object) -> Self:
         """These settings with other values, checked like the rest."""

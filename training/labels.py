@@ -1,6 +1,7 @@
 """What the teacher says of the windows of a coming run, for that run to learn from.
 
-    python -m training.labels OUT_DIR TEACHER.pt --data TRAIN.json.gz --negatives NEGATIVES.npy [--recipe taught]
+    python -m training.labels OUT_DIR TEACHER.pt --data TRAIN.json.gz --negatives NEGATIVES.npy
+        [--recipe taught] [--compiled]
 
 TEACHER.pt is what `training.teach` wrote. A run's windows follow from its recipe, seed and files, so give those that
 `training.train --labels OUT_DIR` will be given. Writes a shard for every hundred steps; run it again after a stop and
@@ -23,6 +24,7 @@ from training.recipe import RECIPES, Recipe
 from training.shards import DESCRIPTION, SHARD_STEPS, Said, digest, shard_file, write_shard
 from training.teacher import teacher_of
 from training.train import (
+    CompiledOption,
     Course,
     DataOption,
     NegativesOption,
@@ -43,6 +45,7 @@ def label(
     recipe_name: RecipeOption = "taught",
     steps: StepsOption = None,
     seed: SeedOption = None,
+    compiled: CompiledOption = False,
 ) -> None:
     """Write the shards that are missing. The last one is written whole, beyond the last step if need be.
 
@@ -55,6 +58,8 @@ def label(
     out_dir.mkdir(parents=True, exist_ok=True)
     _describe(out_dir / DESCRIPTION, teacher_file, recipe, [file.name for file in data])
     teacher = teacher_of(torch.load(teacher_file, weights_only=True)).to(DEVICE).in_bfloat16().eval()
+    if compiled:
+        teacher.compile_layers()
     the_course = course(recipe, data, negatives)
     for shard in range(n_shards):
         file = shard_file(out_dir, shard)

