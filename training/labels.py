@@ -53,8 +53,8 @@ def label(
         SystemExit: the folder holds labels of another teacher or another run.
     """
     recipe = chosen(RECIPES[recipe_name], steps, seed)
-    n_shards = -(-recipe.n_steps // SHARD_STEPS)
-    recipe = replace(recipe, n_steps=n_shards * SHARD_STEPS)
+    n_shards = -(-recipe.n_batches // SHARD_STEPS)
+    recipe = replace(recipe, n_steps=n_shards * SHARD_STEPS, passes=1)
     out_dir.mkdir(parents=True, exist_ok=True)
     _describe(out_dir / DESCRIPTION, teacher_file, recipe, [file.name for file in data])
     teacher = teacher_of(torch.load(teacher_file, weights_only=True)).to(DEVICE).in_bfloat16().eval()

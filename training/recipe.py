@@ -11,10 +11,12 @@ class Recipe:
 
     `taught_weight`, in [0, 1], is the teacher's share of the loss: 0 is learning without one. `temperature`, above 0,
     divides the logits of both: the higher, the more the teacher's second choices count. Batches with a question
-    and paragraph of more tokens than `longest` together are left out, if it is given.
+    and paragraph of more tokens than `longest` together are left out, if it is given. The `n_steps` go over the same
+    batches `passes` times, down to the token: so a teacher has to be asked but once.
     """
 
     n_steps: int = 4400
+    passes: int = 1
     n_questions: int = 25
     n_negatives: int = 7
     longest: int | None = None
@@ -32,6 +34,11 @@ class Recipe:
     mistyped_rate: float = 0.1
     cropped_rate: float = 0.15
     seed: int = 9
+
+    @property
+    def n_batches(self) -> int:
+        """How many batches differ; at least one."""
+        return max(1, -(-self.n_steps // self.passes))
 
     @property
     def rates(self) -> Rates:
@@ -63,7 +70,7 @@ RECIPES = {
     # On from there: more kinds of text and of questions, passages that compete, and dropout against learning by heart.
     "second": Recipe(),
     # The second with a teacher's soft targets beside the annotators'.
-    "taught": Recipe(taught_weight=0.7, temperature=2.0),
+    "taught": Recipe(n_steps=6400, passes=2, taught_weight=0.7, temperature=2.0),
 }
 TEACHER_RECIPE = Recipe(
     # Nearly one pass over both corpora, so no dropout: nothing is seen twice. Less is mistyped and cropped than for the

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,10 +59,17 @@ class Course:
     negatives: NDArray[np.int32]
 
     def batches(self, skip: int) -> Iterator[Batch]:
-        """The batches in order, less the first `skip`: always the same ones."""
-        draws = batches(self.recipe, self.maker, self.negatives, skip=skip)
-        for step, these in enumerate(draws, start=skip):
-            rng = np.random.default_rng([self.recipe.seed, 1_000_000 + step])
+        """The batches of all passes in order, less the first `skip`: always the same ones."""
+        done, n_steps = skip, self.recipe.n_steps
+        while done < n_steps:
+            for batch in islice(self._one_pass(done % self.recipe.n_batches), n_steps - done):
+                yield batch
+                done += 1
+
+    def _one_pass(self, first: int) -> Iterator[Batch]:
+        draws = batches(self.recipe, self.maker, self.negatives, skip=first)
+        for place, these in enumerate(draws, start=first):
+            rng = np.random.default_rng([self.recipe.seed, 1_000_000 + place])
             arrays = batch_arrays(batch_instances(self.maker, these, rng))
             ids, types, mask, targets = (torch.from_numpy(array) for array in arrays)
             yield ids, types, mask, targets
@@ -84,7 +91,7 @@ def course(recipe: Recipe, data: Sequence[Path], negatives: Sequence[Path]) -> C
 
 
 def batches(recipe: Recipe, maker: InstanceMaker, negatives: NDArray[np.int32], skip: int) -> Iterator[list[Draw]]:
-    """The draws of all steps, less the first `skip`: epoch after epoch, the last one cut short.
+    """The draws of one pass, less the first `skip`: epoch after epoch, the last one cut short.
 
     Raises:
         SystemExit: there are too few examples for a single batch.
@@ -96,9 +103,9 @@ def batches(recipe: Recipe, maker: InstanceMaker, negatives: NDArray[np.int32], 
         these = [draws for draws in every if fits(draws, maker, recipe.longest)]
         if not these:
             raise SystemExit(f"there are fewer examples than a batch has, {recipe.n_questions}")
-        yield from these[: recipe.n_steps - n_before][max(skip - n_before, 0) :]
+        yield from these[: recipe.n_batches - n_before][max(skip - n_before, 0) :]
         n_before += len(these)
-        if n_before >= recipe.n_steps:
+        if n_before >= recipe.n_batches:
             return
 
 
@@ -206,7 +213,7 @@ def _run(trainer: Trainer, todo: Iterator[Batch], out_dir: Path, shards: Shards 
     losses: list[float] = []
     began = time.monotonic()
     for batch in todo:
-        taught = shards.of(trainer.step, batch) if shards is not None else None
+        taught = shards.of(trainer.step % trainer.recipe.n_batches, batch) if shards is not None else None
         losses.append(trainer.learn(batch, taught))
         if trainer.step % LOG_EVERY == 0:
             line = {

@@ -2,7 +2,7 @@
 
 The loss is the cross-entropy of the answer's first and last token over the tokens of one passage and [CLS], where [CLS]
 is right for passages that do not hold the answer; beside it, for questions that are read with two passages, that over
-the tokens of both; and, for a reader that has a teacher, how far it is from what the teacher said of the same windows.
+the tokens of both; and, for a reader that has a teacher, how far it is in both from what the teacher said.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, reader: SpanReader) -> None:
         """Takes the reader over; its weights are float32, and torch has been seeded."""
         n_steps = recipe.n_steps
-        self._recipe = recipe
+        self.recipe = recipe
         self.reader = reader.to(DEVICE)
         initial = {name: p.detach().clone() for name, p in self.reader.named_parameters()}
         self.reader.in_bfloat16().drop(recipe.dropout)
@@ -54,10 +54,8 @@ class Trainer:
         found = self.reader(ids, types, mask)
         loss = self._own_loss(found, targets)
         if taught is not None:
-            share, temperature = self._recipe.taught_weight, self._recipe.temperature
-            pairs = zip(found, taught, strict=True)
-            soft = sum(taught_loss(logits, said.to(DEVICE), temperature) for logits, said in pairs) / 2
-            loss = (1 - share) * loss + share * soft
+            share = self.recipe.taught_weight
+            loss = (1 - share) * loss + share * self._loss_of_taught(found, taught)
         torch.autograd.backward(loss)
         for master, working in zip(self._masters, self._working, strict=True):
             master.grad = working.grad.float() if working.grad is not None else None
@@ -66,7 +64,7 @@ class Trainer:
         self._optimizer.step()
         self._schedule.step()
         self.step += 1
-        kept = min(self._recipe.kept_of_average, self.step / (self.step + 9))
+        kept = min(self.recipe.kept_of_average, self.step / (self.step + 9))
         with torch.no_grad():
             for master, working, mean in zip(self._masters, self._working, self._average, strict=True):
                 working.copy_(master)
@@ -106,27 +104,49 @@ class Trainer:
 
     def _own_loss(self, found: Logits, targets: Tensor) -> Tensor:
         start, end = found
-        n_negatives = self._recipe.n_negatives
+        n_negatives = self.recipe.n_negatives
         loss = (F.cross_entropy(start, targets[:, 0]) + F.cross_entropy(end, targets[:, 1])) / 2
         if n_negatives:
             shared = sum(shared_loss(logits, targets[:, i], n_negatives) for i, logits in enumerate((start, end))) / 2
-            loss = loss + self._recipe.shared_weight * shared
+            loss = loss + self.recipe.shared_weight * shared
         return loss
+
+    def _loss_of_taught(self, found: Logits, taught: Logits) -> Tensor:
+        """The windows' own divergence and, weighed as in `_own_loss`, that of windows that are read together."""
+        n, temperature = self.recipe.n_negatives, self.recipe.temperature
+        losses = []
+        for logits, said in zip(found, (one.to(DEVICE) for one in taught), strict=True):
+            losses.append(taught_loss(logits, said, temperature))
+            if n:
+                shared = taught_loss(together(logits, n), together(said, n), temperature)
+                losses.append(self.recipe.shared_weight * shared)
+        return torch.stack(losses).sum() / 2
+
+
+def together(logits: Tensor, n_negatives: int) -> Tensor:
+    """The passage tokens of each window that has a negative, and of that, in one row: `(n_negatives, tokens)`.
+
+    [CLS] takes no part: "no answer here" is said of one passage.
+
+    Args:
+        logits: `(n_windows, n_tokens)`; the last `n_negatives` are the negatives of the first ones.
+        n_negatives: at least 1.
+    """
+    return torch.cat([logits[:n_negatives, 1:], logits[-n_negatives:, 1:]], dim=1)
 
 
 def shared_loss(logits: Tensor, targets: Tensor, n_negatives: int) -> Tensor:
     """Mean cross-entropy of the right token over the passage tokens of the window that answers and of its negative.
 
     It makes logits of different passages compare. Clark and Gardner 2018, "Simple and Effective Multi-Paragraph Reading
-    Comprehension". [CLS] takes no part: "no answer here" is said of one passage.
+    Comprehension".
 
     Args:
-        logits: `(n_windows, n_tokens)`; the last `n_negatives` are the negatives of the first ones.
+        logits: as `together` takes them, and `n_negatives`.
         targets: `(n_windows,)` the right tokens.
         n_negatives: at least 1.
     """
-    both = torch.cat([logits[:n_negatives, 1:], logits[-n_negatives:, 1:]], dim=1)
-    return F.cross_entropy(both, targets[:n_negatives] - 1)
+    return F.cross_entropy(together(logits, n_negatives), targets[:n_negatives] - 1)
 
 
 def taught_loss(logits: Tensor, said: Tensor, temperature: float) -> Tensor:

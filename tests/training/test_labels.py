@@ -22,6 +22,7 @@ from training.train import Course, _run, course, train
 from training.trainer import Trainer
 
 TAUGHT = dataclasses.replace(RECIPES["taught"], n_steps=2)
+"""Two passes over one batch."""
 
 
 def invoke(command: object, *arguments: str | Path) -> Result:
@@ -94,7 +95,7 @@ def test_labels_are_what_the_teacher_says_of_the_runs_own_windows(
     labels: Path, files: Files, teacher_file: Path
 ) -> None:
     teacher, shards = teacher_of(loaded(teacher_file)).eval(), Shards(labels)
-    everything = list(the_course(files, dataclasses.replace(TAUGHT, n_steps=SHARD_STEPS)).batches(skip=0))
+    everything = list(the_course(files, dataclasses.replace(TAUGHT, n_steps=SHARD_STEPS, passes=1)).batches(skip=0))
     for step in (0, 1, SHARD_STEPS - 1):
         ids, types, mask, _ = everything[step]
         for row in range(0, len(ids), 7):  # one window at a time, without its padding, in float32
@@ -117,7 +118,7 @@ def test_the_last_shard_is_whole_and_the_description_names_the_teacher(labels: P
 def test_labelling_goes_on_with_the_missing_shards_and_refuses_another_run(
     tmp_path: Path, files: Files, teacher_file: Path
 ) -> None:
-    command: list[str | Path] = [tmp_path, teacher_file, *files.options, f"--steps={2 * SHARD_STEPS}"]
+    command: list[str | Path] = [tmp_path, teacher_file, *files.options, f"--steps={2 * 2 * SHARD_STEPS}"]
     assert invoke(label, *command).exit_code == 0
     first, second = tmp_path / "00000.npz", tmp_path / "00001.npz"
     kept = [read_shard(file) for file in (first, second)]
@@ -144,7 +145,7 @@ def test_a_taught_run_learns_from_its_labels(
     options = (*files.options, "--steps=2", f"--labels={labels}")
     assert invoke(train, tmp_path / "run", *options, "--recipe=taught").exit_code == 0
     trainer, shards = trainer_of(TAUGHT), Shards(labels)
-    losses = [trainer.learn(made, shards.of(i, made)) for i, made in enumerate(the_course(files).batches(skip=0))]
+    losses = [trainer.learn(made, shards.of(0, made)) for made in the_course(files).batches(skip=0)]
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["loss"] for line in log] == [round(loss, 4) for loss in losses]
     assert equal(loaded(tmp_path / "run" / "weights.pt"), trainer.weights(averaged=False))

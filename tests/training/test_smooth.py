@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qa.windows import Window
-from training.encoder import MASKED, SpanReader
+from training.encoder import MASKED, Layer, SpanReader
 from training.export import INPUTS, write_float32, write_int8
 from training.smooth import N_WIDEST, Smoothed, factors, smooth
 
@@ -35,9 +35,10 @@ def small(*, wide: bool) -> SpanReader:
         for module in reader.modules():
             if isinstance(module, nn.LayerNorm):
                 module.weight.fill_(1.0)
-        if wide:
-            reader.layers[0].attention_norm.weight[WIDE] = 30.0
-            reader.layers[0].up.weight[:, WIDE] /= 30.0
+        first = reader.layers[0]
+        if wide and isinstance(first, Layer):
+            first.attention_norm.weight[WIDE] = 30.0
+            first.up.weight[:, WIDE] /= 30.0
     return reader
 
 

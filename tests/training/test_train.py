@@ -179,3 +179,14 @@ def test_the_courses_batches_are_those_of_the_draws_whatever_is_skipped(files: F
         assert len(rest) == 30 - skip
         for one, other in zip(rest, everything[skip:], strict=True):
             assert all(torch.equal(tensor, same) for tensor, same in zip(one, other, strict=True))
+
+
+def test_a_second_pass_has_the_same_batches_wherever_it_is_entered(files: Files) -> None:
+    once = course(dataclasses.replace(RECIPE, n_steps=4), files.data, files.negatives)
+    twice = dataclasses.replace(once, recipe=dataclasses.replace(RECIPE, n_steps=7, passes=2))
+    expected = [*once.batches(skip=0), *once.batches(skip=0)][:7]
+    for skip in range(8):
+        rest = list(twice.batches(skip=skip))
+        assert len(rest) == 7 - skip
+        for one, other in zip(rest, expected[skip:], strict=True):
+            assert all(torch.equal(tensor, same) for tensor, same in zip(one, other, strict=True))

@@ -139,10 +139,14 @@ def softmax_loss(rows: list[list[float]], right: list[int]) -> float:
 
 
 def slow_shared_loss(logits: list[list[float]], targets: list[int], n_negatives: int) -> float:
-    """Of each window with a negative, the passage tokens of both in one row, without [CLS]."""
+    """Of the right token among those of both windows."""
+    return softmax_loss(paired(logits, n_negatives), [target - 1 for target in targets[:n_negatives]])
+
+
+def paired(logits: list[list[float]], n_negatives: int) -> list[list[float]]:
+    """Each window with a negative and that, in one row without [CLS]."""
     answering, others = logits[:n_negatives], logits[len(logits) - n_negatives :]
-    rows = [[*one[1:], *other[1:]] for one, other in zip(answering, others, strict=True)]
-    return softmax_loss(rows, [target - 1 for target in targets[:n_negatives]])
+    return [[*one[1:], *other[1:]] for one, other in zip(answering, others, strict=True)]
 
 
 @st.composite
@@ -239,11 +243,13 @@ def test_a_step_weighs_the_right_tokens_and_what_the_teacher_says(share: float) 
     with torch.no_grad():
         found = trainer.reader(*made[:3])
     said = tuple(logits.roll(1, 0).where(logits > MASKED / 2, MASKED) for logits in found)
-    soft = sum(
-        4.0 * slow_divergence(ours, theirs, 2.0)
-        for logits, teachers in zip(found, said, strict=True)
-        for ours, theirs in zip(logits.tolist(), teachers.tolist(), strict=True)
-    ) / (2 * len(made[0]))
+    soft = 0.0
+    for logits, teachers in zip(found, said, strict=True):
+        ours, theirs = logits.tolist(), teachers.tolist()
+        alone = [slow_divergence(*rows, 2.0) for rows in zip(ours, theirs, strict=True)]
+        pairs = zip(paired(ours, RECIPE.n_negatives), paired(theirs, RECIPE.n_negatives), strict=True)
+        both = [slow_divergence(*rows, 2.0) for rows in pairs]
+        soft += 4.0 * (sum(alone) / len(alone) + RECIPE.shared_weight * sum(both) / len(both)) / 2
     own = trainer_of(NO_DROPOUT).learn(made)
     assert soft > 0.01
     assert trainer.learn(made, (said[0], said[1])) == pytest.approx((1 - share) * own + share * soft, rel=1e-4)
