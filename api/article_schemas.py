@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
-from api.problems import ProblemDocument
+from api.problem_schemas import ProblemDocument
 from api.schemas import Day, Document
 from index.articles import Article, make_article
 from index.intake import Status, TakenIn

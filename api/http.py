@@ -19,7 +19,8 @@ from api.guards import BodyLimits, HeadAsGet, KnownHosts, SameSite, SecurityHead
 from api.health import health_router
 from api.logs import RequestLog
 from api.pages import add_pages, error_page
-from api.problems import FieldDocument, Problem, ProblemDocument, problem_of, response_of
+from api.problem_schemas import FieldDocument, ProblemDocument
+from api.problems import Problem, problem_of, response_of
 from api.questions import questions_router
 from api.readiness import Readiness
 from api.service import Service

@@ -8,10 +8,10 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from api.problem_schemas import FieldDocument, ProblemDocument
 from index.errors import (
     ArticleError,
     CitationError,
@@ -107,25 +107,6 @@ class ProblemError(HTTPException):
     def __init__(self, problem: Problem) -> None:
         super().__init__(status_code=problem.status, detail=problem.detail)
         self.problem = problem
-
-
-class FieldDocument(BaseModel):
-    """A field that is wrong."""
-
-    field: str = Field(description="Where it stands, with dots between; empty for the body as a whole.")
-    message: str = Field(description="What is wrong, and what to do.")
-
-
-class ProblemDocument(BaseModel):
-    """A problem, as RFC 9457 has it; `code` is for programs and `detail` for people."""
-
-    type: str = Field(description="The code as a URN.")
-    title: str
-    status: int
-    detail: str
-    code: str
-    errors: list[FieldDocument]
-    request_id: str = Field(description="Names the request in the server's log.")
 
 
 def problem(code: str, detail: str, *, field: str | None = None, retry_after_s: int | None = None) -> ProblemError:

@@ -10,7 +10,8 @@ from api.access import needs
 from api.desk import Done
 from api.keys import Scope
 from api.logs import note
-from api.problems import ProblemDocument, document_of, problem, problem_of, responses
+from api.problem_schemas import ProblemDocument
+from api.problems import document_of, problem, problem_of, responses
 from api.schemas import (
     AskDocument,
     AskRequest,

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from api.problems import ProblemDocument
+from api.problem_schemas import ProblemDocument
 from index.records import Filters, StoredPassage
 from index.retriever import RetrievedPassage
 from qa.citation import Citation

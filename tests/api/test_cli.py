@@ -150,16 +150,17 @@ def test_a_wrong_setting_is_named(quoth: Quoth) -> None:
     assert "QUOTH_THREADS" in quoth("list", code=2).stderr
 
 
-def test_asking_imports_no_torch(quoth: Quoth, folder: Path, settings: Settings) -> None:
+def test_asking_imports_no_torch_and_no_web_framework(quoth: Quoth, folder: Path, settings: Settings) -> None:
     quoth("add", folder)
     program = (
         "import sys\n"
+        "import api.cli\n"
         "from api.settings import Settings\n"
         "from api.wiring import open_archive, open_pipeline\n"
         "settings = Settings()\n"
         f"reply = open_pipeline(open_archive(settings), settings).ask({QUESTION!r}, min_confidence=0)\n"
         "assert reply.answer is not None\n"
-        "print([name for name in ('torch', 'transformers', 'sentence_transformers') if name in sys.modules])\n"
+        "print([name for name in ('torch', 'transformers', 'sentence_transformers', 'fastapi') if name in sys.modules])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], env=quoth.environment, capture_output=True, text=True, check=True

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from api import article_schemas, health, schemas
 from api.examples import EXAMPLES
-from api.problems import KINDS, ProblemDocument
+from api.problem_schemas import ProblemDocument
+from api.problems import KINDS
 
 MODELS: dict[str, type[BaseModel]] = {
     name: found
