@@ -3,7 +3,8 @@
     python -m training.teach OUT_DIR MPNET_DIR --data TRAIN.json.gz --negatives NEGATIVES.npy [--compiled]
 
 MPNET_DIR holds the weights that `training.teacher` tells of. Writes `weights.pt`, which `training.labels` reads. Run it
-again after a stop and it goes on from the last checkpoint. On a machine with a GPU it runs there.
+again after a stop and it goes on from the last checkpoint. On a machine with a GPU it runs there; on two AMX cores it
+takes two hours, and labels for the reader another.
 """
 
 from pathlib import Path
