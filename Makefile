@@ -7,6 +7,7 @@ QUESTION ?= Who is the communications director of President Erdogan?
 TRAIN ?= train-v1.1.json.gz
 MORE ?= amazon_reviews_v1.0.json
 MPNET ?= mpnet
+COMPILED ?=
 RUN ?= runs/reader
 SQUAD ?= $(TRAIN)
 KILLS ?= 500
@@ -93,7 +94,7 @@ taught: $(RUN)/taught/weights.pt  ## train a reader that learns from a teacher t
 
 BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
 
-# Where there is a C++ compiler, COMPILED=--compiled makes all three faster.
+# Where there is a C++ compiler, COMPILED=--compiled makes the three steps (teach, labels, train) faster.
 $(RUN)/teacher/weights.pt: $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.teach $(@D) $(MPNET) $(BOTH) $(COMPILED)
 

@@ -1,6 +1,7 @@
 """Settings: the only reader of the environment."""
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,8 @@ PREFIX = "QUOTH_"
 NO_LIMIT = "off"
 _ALIKE = 0.75
 """Likeness, in [0, 1], from which on a variable's name is taken for a misspelt one: QUE is as like QUEUE."""
+_OF_KUBERNETES = re.compile(r"_SERVICE_|_PORT(_|$)")
+"""In the variables it makes for each service: for one named quoth-embedder, QUOTH_EMBEDDER_PORT and others."""
 
 
 class Settings(BaseSettings):
@@ -61,16 +64,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_variable_is_misspelt(self) -> Self:
-        """A limit that is not set because of a typo would be missed when it is needed.
-
-        Names that are like none are let be: Kubernetes makes QUOTH_SERVICE_HOST and others for a service named quoth.
-        """
-        known = {f"{PREFIX}{name.upper()}" for name in type(self).model_fields}
-        given = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+        """A limit that is not set because of a typo would be missed when it is needed."""
+        known = {name.upper() for name in type(self).model_fields}
+        given = {name.upper().removeprefix(PREFIX) for name in os.environ if name.upper().startswith(PREFIX)}
         for name in sorted(given - known):
-            ends = [one.removeprefix(PREFIX) for one in known]
-            if alike := get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=_ALIKE):
-                raise PydanticCustomError("misspelt", f"{name}: no such setting; did you mean {PREFIX}{alike[0]}?")
+            alike = get_close_matches(name, known, n=1, cutoff=_ALIKE)
+            if alike and not _OF_KUBERNETES.search(name):
+                message = f"{PREFIX}{name}: there is no such setting; {PREFIX}{alike[0]} is like it (docs/deploy.md)"
+                raise PydanticCustomError("misspelt", message)
         return self
 
     def environment(self) -> dict[str, str]:

@@ -1,5 +1,5 @@
 """How the shipped reader was made. Not installed with the product.
 
 Reading order: questions, data, negatives, encoder, recipe, trainer, shards, train, average, teacher, teach, labels,
-export, validate, split, asked, confidence, calibration.
+smooth, export, validate, split, asked, confidence, calibration.
 """

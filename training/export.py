@@ -31,7 +31,7 @@ from training.teacher import teacher_of
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 OUTPUTS = ("start_logits", "end_logits")
 N_WINDOWS = 128
-"""That the ranges of the int8 products' inputs are read off."""
+"""As many as show how wide the int8 products' inputs are."""
 _OPSET = 20
 """The first that has GELU as one operator: 100 ms for ten passages against 125."""
 
@@ -57,15 +57,21 @@ def reader_of(state: dict[str, torch.Tensor]) -> SpanReader:
 
 
 def some_windows(paragraphs: Sequence[SquadParagraph]) -> list[Window]:
-    """The first question of each of some paragraphs, drawn at random, with the paragraph and its title."""
+    """The first question of each of some paragraphs, drawn at random, with the paragraph and its title.
+
+    Raises:
+        SystemExit: no paragraph has a question.
+    """
     builder = WindowBuilder(MODEL_DIR / "tokenizer.json")
     asked = [paragraph for paragraph in paragraphs if paragraph.questions]
+    if not asked:
+        raise SystemExit("there is no question in the training part of the data: give what was learnt from")
     drawn = np.random.default_rng(7).permutation(len(asked))[:N_WINDOWS]
     return [builder.windows(one.questions[0].question, one.title, one.context)[0] for one in (asked[i] for i in drawn)]
 
 
 def write_float32(reader: SpanReader, file: Path) -> None:
-    """The graph as trained; batch and tokens are free."""
+    """The reader's float32 graph; batch and tokens are free."""
     # Distinct tensors: the exporter takes one tensor given three times for one input.
     example = tuple(torch.ones((2, 9), dtype=torch.int64) for _ in INPUTS)
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=4, max=MAX_WINDOW_TOKENS)}

@@ -4,8 +4,9 @@
         [--recipe taught] [--compiled]
 
 TEACHER.pt is what `training.teach` wrote. A run's windows follow from its recipe, seed and files, so give those that
-`training.train --labels OUT_DIR` will be given. Writes a shard for every hundred steps; run it again after a stop and
-it goes on with the first one that is missing. On a machine with a GPU it runs there.
+`training.train --labels OUT_DIR` will be given, its steps among them: the first of its passes alone is labelled, for
+the others repeat it. Writes a shard for every hundred batches; run it again after a stop and it goes on with the first
+one that is missing. On a machine with a GPU it runs there.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ import typer
 
 from training.encoder import SpanReader
 from training.recipe import RECIPES, Recipe
-from training.shards import DESCRIPTION, SHARD_STEPS, Said, digest, shard_file, write_shard
+from training.shards import DESCRIPTION, SHARD_BATCHES, Said, digest, shard_file, write_shard
 from training.teacher import teacher_of
 from training.train import (
     CompiledOption,
@@ -47,14 +48,14 @@ def label(
     seed: SeedOption = None,
     compiled: CompiledOption = False,
 ) -> None:
-    """Write the shards that are missing. The last one is written whole, beyond the last step if need be.
+    """Write the shards that are missing. The last one is written whole, beyond the last batch if need be.
 
     Raises:
         SystemExit: the folder holds labels of another teacher or another run.
     """
     recipe = chosen(RECIPES[recipe_name], steps, seed)
-    n_shards = -(-recipe.n_batches // SHARD_STEPS)
-    recipe = replace(recipe, n_steps=n_shards * SHARD_STEPS, passes=1)
+    n_shards = -(-recipe.n_batches // SHARD_BATCHES)
+    recipe = replace(recipe, n_steps=n_shards * SHARD_BATCHES, passes=1)
     out_dir.mkdir(parents=True, exist_ok=True)
     _describe(out_dir / DESCRIPTION, teacher_file, recipe, [file.name for file in data])
     teacher = teacher_of(torch.load(teacher_file, weights_only=True)).to(DEVICE).in_bfloat16().eval()
@@ -69,9 +70,9 @@ def label(
 
 
 def shard_of(teacher: SpanReader, the_course: Course, shard: int) -> list[Said]:
-    """What the teacher says of the windows of the shard's steps."""
-    todo = the_course.batches(skip=shard * SHARD_STEPS)
-    return [said(teacher, batch) for batch in islice(todo, SHARD_STEPS)]
+    """What the teacher says of the windows of the shard's batches."""
+    todo = the_course.batches(skip=shard * SHARD_BATCHES)
+    return [said(teacher, batch) for batch in islice(todo, SHARD_BATCHES)]
 
 
 @torch.no_grad()
@@ -86,7 +87,7 @@ def _describe(file: Path, teacher_file: Path, recipe: Recipe, data: list[str]) -
     """Write down, or compare with what is written, all that the labels follow from."""
     with teacher_file.open("rb") as weights:
         teacher = hashlib.file_digest(weights, "sha256").hexdigest()
-    sizes = {"n_questions": recipe.n_questions, "n_negatives": recipe.n_negatives, "seed": recipe.seed}
+    sizes = {name: getattr(recipe, name) for name in ("n_questions", "n_negatives", "longest", "seed")}
     written = json.dumps({"teacher": teacher, "data": data, **sizes, "rates": asdict(recipe.rates)}, indent=2) + "\n"
     if file.exists() and file.read_text(encoding="utf-8") != written:
         raise SystemExit(f"{file} is of another teacher or another run: name a new folder")

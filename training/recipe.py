@@ -69,7 +69,8 @@ RECIPES = {
     ),
     # On from there: more kinds of text and of questions, passages that compete, and dropout against learning by heart.
     "second": Recipe(),
-    # The second with a teacher's soft targets beside the annotators'.
+    # The second with a teacher's soft targets beside the annotators'. The teacher takes longer over a batch than the
+    # reader takes to learn from it, so each of its answers is used twice.
     "taught": Recipe(n_steps=6400, passes=2, taught_weight=0.7, temperature=2.0),
 }
 TEACHER_RECIPE = Recipe(

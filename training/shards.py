@@ -1,4 +1,4 @@
-"""What a teacher said of the windows of a run, in files of a few hundred steps each."""
+"""What a teacher said of the windows of a run, in files of a hundred batches each."""
 
 import json
 import zlib
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from training.trainer import Batch, Logits
 
-SHARD_STEPS = 100
+SHARD_BATCHES = 100
 DESCRIPTION = "labels.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """Of one step: the digest of its windows' token ids and the logits, `(2, n_windows, n_tokens)` float16."""
+    """Of one batch: the digest of its windows' token ids and the logits, `(2, n_windows, n_tokens)` float16."""
 
     digest: int
     logits: NDArray[np.float16]
@@ -30,19 +30,19 @@ def digest(batch: Batch) -> int:
 
 
 def shard_file(folder: Path, shard: int) -> Path:
-    """The file of steps `[shard * SHARD_STEPS, (shard + 1) * SHARD_STEPS)`."""
+    """The file of batches `[shard * SHARD_BATCHES, (shard + 1) * SHARD_BATCHES)`."""
     return folder / f"{shard:05}.npz"
 
 
-def write_shard(file: Path, steps: list[Said]) -> None:
-    """Write all steps of a shard; a stop at any moment leaves no file or a whole one."""
+def write_shard(file: Path, batches: list[Said]) -> None:
+    """Write all batches of a shard; a stop at any moment leaves no file or a whole one."""
     beside = file.with_suffix(".partial")
     with beside.open("wb") as out:
         np.savez(
             out,
-            digests=np.array([step.digest for step in steps], dtype=np.int64),
-            shapes=np.array([step.logits.shape for step in steps], dtype=np.int64),
-            logits=np.concatenate([step.logits.ravel() for step in steps]),
+            digests=np.array([said.digest for said in batches], dtype=np.int64),
+            shapes=np.array([said.logits.shape for said in batches], dtype=np.int64),
+            logits=np.concatenate([said.logits.ravel() for said in batches]),
         )
     beside.replace(file)
 
@@ -60,7 +60,7 @@ def read_shard(file: Path) -> list[Said]:
 
 
 class Shards:
-    """The shards in a folder, read one after another as the steps come."""
+    """The shards in a folder, read one after another as the batches come."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the folder.
@@ -74,24 +74,24 @@ class Shards:
         self.teacher = str(json.loads(description.read_text(encoding="utf-8"))["teacher"])
         self._folder = folder
         self._shard = -1
-        self._steps: list[Said] = []
+        self._said: list[Said] = []
 
-    def of(self, step: int, batch: Batch) -> Logits:
-        """The teacher's start and end logits of the batch of this step, each `(n_windows, n_tokens)` float32.
+    def of(self, number: int, batch: Batch) -> Logits:
+        """The teacher's start and end logits of a pass's batch of this number, each `(n_windows, n_tokens)` float32.
 
         Raises:
-            SystemExit: the step has no labels, or the labels are of other windows.
+            SystemExit: the batch has no labels, or the labels are of other windows.
         """
-        shard, place = divmod(step, SHARD_STEPS)
+        shard, place = divmod(number, SHARD_BATCHES)
         if shard != self._shard:
             file = shard_file(self._folder, shard)
             if not file.is_file():
-                raise SystemExit(f"{file} is missing: step {step} has no labels; run training.labels for more steps")
-            self._shard, self._steps = shard, read_shard(file)
-        said = self._steps[place]
+                raise SystemExit(f"{file} is missing: batch {number} has no labels; run training.labels for more steps")
+            self._shard, self._said = shard, read_shard(file)
+        said = self._said[place]
         if said.digest != digest(batch):
             raise SystemExit(
-                f"{shard_file(self._folder, shard)}: step {step} has the labels of other windows; they must be made "
+                f"{shard_file(self._folder, shard)}: batch {number} has the labels of other windows; they must be made "
                 "with this run's recipe, seed, data and negatives (see labels.json there)"
             )
         start, end = torch.from_numpy(said.logits.astype(np.float32))

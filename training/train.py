@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,9 +44,11 @@ SAVE_EVERY = 100
 
 DataOption = Annotated[list[Path], typer.Option(help="A SQuAD-format file to learn from.")]
 NegativesOption = Annotated[list[Path], typer.Option(help="Its negatives, of training.negatives.")]
-StepsOption = Annotated[int | None, typer.Option(help="Batches to learn from, instead of the recipe's.")]
+StepsOption = Annotated[int | None, typer.Option(help="Steps to take in all passes, instead of the recipe's.")]
 SeedOption = Annotated[int | None, typer.Option(help="Of all that is random, instead of the recipe's.")]
-CompiledOption = Annotated[bool, typer.Option("--compiled", help="Faster after a minute; needs a C++ compiler.")]
+CompiledOption = Annotated[
+    bool, typer.Option("--compiled", help="Faster after a minute; needs g++ and Python's headers.")
+]
 RecipeOption = Annotated[Literal["first", "second", "taught"], typer.Option("--recipe", help="The settings.")]
 
 
@@ -60,11 +62,9 @@ class Course:
 
     def batches(self, skip: int) -> Iterator[Batch]:
         """The batches of all passes in order, less the first `skip`: always the same ones."""
-        done, n_steps = skip, self.recipe.n_steps
-        while done < n_steps:
-            for batch in islice(self._one_pass(done % self.recipe.n_batches), n_steps - done):
-                yield batch
-                done += 1
+        later = chain.from_iterable(self._one_pass(0) for _ in count())
+        passes = chain(self._one_pass(skip % self.recipe.n_batches), later)
+        yield from islice(passes, max(self.recipe.n_steps - skip, 0))
 
     def _one_pass(self, first: int) -> Iterator[Batch]:
         draws = batches(self.recipe, self.maker, self.negatives, skip=first)
@@ -94,15 +94,17 @@ def batches(recipe: Recipe, maker: InstanceMaker, negatives: NDArray[np.int32], 
     """The draws of one pass, less the first `skip`: epoch after epoch, the last one cut short.
 
     Raises:
-        SystemExit: there are too few examples for a single batch.
+        SystemExit: there are too few examples for a single batch, or in an epoch none is short enough.
     """
     n_before = 0
     for epoch in count():
         rng = np.random.default_rng([recipe.seed, epoch])
         every = epoch_batches(maker, negatives, n_questions=recipe.n_questions, n_negatives=recipe.n_negatives, rng=rng)
+        if not every:
+            raise SystemExit(f"there are fewer examples than a batch has, {recipe.n_questions}")
         these = [draws for draws in every if fits(draws, maker, recipe.longest)]
         if not these:
-            raise SystemExit(f"there are fewer examples than a batch has, {recipe.n_questions}")
+            raise SystemExit(f"every batch has a question and paragraph of more than {recipe.longest} tokens")
         yield from these[: recipe.n_batches - n_before][max(skip - n_before, 0) :]
         n_before += len(these)
         if n_before >= recipe.n_batches:

@@ -15,7 +15,7 @@ from tests.training.run_parts import TOKENIZER, Files, equal, files_in, loaded, 
 from training import train as training_module
 from training.labels import label
 from training.recipe import RECIPES, TEACHER_RECIPE, Recipe
-from training.shards import SHARD_STEPS, Shards, read_shard
+from training.shards import SHARD_BATCHES, Shards, read_shard
 from training.teach import teach
 from training.teacher import from_mpnet, teacher_of
 from training.train import Course, _run, course, train
@@ -95,8 +95,8 @@ def test_labels_are_what_the_teacher_says_of_the_runs_own_windows(
     labels: Path, files: Files, teacher_file: Path
 ) -> None:
     teacher, shards = teacher_of(loaded(teacher_file)).eval(), Shards(labels)
-    everything = list(the_course(files, dataclasses.replace(TAUGHT, n_steps=SHARD_STEPS, passes=1)).batches(skip=0))
-    for step in (0, 1, SHARD_STEPS - 1):
+    everything = list(the_course(files, dataclasses.replace(TAUGHT, n_steps=SHARD_BATCHES, passes=1)).batches(skip=0))
+    for step in (0, 1, SHARD_BATCHES - 1):
         ids, types, mask, _ = everything[step]
         for row in range(0, len(ids), 7):  # one window at a time, without its padding, in float32
             n = int(mask[row].sum())
@@ -111,14 +111,14 @@ def test_labels_are_what_the_teacher_says_of_the_runs_own_windows(
 
 def test_the_last_shard_is_whole_and_the_description_names_the_teacher(labels: Path, teacher_file: Path) -> None:
     assert sorted(file.name for file in labels.iterdir()) == ["00000.npz", "labels.json"]
-    assert len(read_shard(labels / "00000.npz")) == SHARD_STEPS
+    assert len(read_shard(labels / "00000.npz")) == SHARD_BATCHES
     assert Shards(labels).teacher == hashlib.sha256(teacher_file.read_bytes()).hexdigest()
 
 
 def test_labelling_goes_on_with_the_missing_shards_and_refuses_another_run(
     tmp_path: Path, files: Files, teacher_file: Path
 ) -> None:
-    command: list[str | Path] = [tmp_path, teacher_file, *files.options, f"--steps={2 * 2 * SHARD_STEPS}"]
+    command: list[str | Path] = [tmp_path, teacher_file, *files.options, f"--steps={2 * 2 * SHARD_BATCHES}"]
     assert invoke(label, *command).exit_code == 0
     first, second = tmp_path / "00000.npz", tmp_path / "00001.npz"
     kept = [read_shard(file) for file in (first, second)]
@@ -157,5 +157,5 @@ def test_a_run_with_another_seed_is_refused_its_labels(tmp_path: Path, files: Fi
     options = (*files.options, "--steps=2", f"--labels={labels}", "--recipe=taught", "--seed=3")
     refused = invoke(train, tmp_path / "run", *options)
     assert refused.exit_code == 1
-    assert "step 0 has the labels of other windows" in refused.output
+    assert "batch 0 has the labels of other windows" in refused.output
     assert not (tmp_path / "run" / "weights.pt").exists()

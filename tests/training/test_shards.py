@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.training.run_parts import batch
-from training.shards import DESCRIPTION, SHARD_STEPS, Said, Shards, digest, read_shard, shard_file, write_shard
+from training.shards import DESCRIPTION, SHARD_BATCHES, Said, Shards, digest, read_shard, shard_file, write_shard
 from training.trainer import Batch
 
 
@@ -47,13 +47,13 @@ def test_each_step_gets_its_own_start_and_end_logits(tmp_path: Path) -> None:
     n_windows, n_tokens = made[0].shape
     everything = [
         [Said(digest=digest(made), logits=said(1000 * shard + step, n_windows, n_tokens).logits) for step in range(n)]
-        for shard, n in enumerate((SHARD_STEPS, 2))
+        for shard, n in enumerate((SHARD_BATCHES, 2))
     ]
     shards = Shards(folder_with(tmp_path, dict(enumerate(everything))))
     assert shards.teacher == "abc"
-    for step in (0, 1, SHARD_STEPS - 1, SHARD_STEPS, SHARD_STEPS + 1, 3):  # a resumed run may begin anywhere
+    for step in (0, 1, SHARD_BATCHES - 1, SHARD_BATCHES, SHARD_BATCHES + 1, 3):  # a resumed run may begin anywhere
         start, end = shards.of(step, made)
-        expected = everything[step // SHARD_STEPS][step % SHARD_STEPS].logits.astype(np.float32)
+        expected = everything[step // SHARD_BATCHES][step % SHARD_BATCHES].logits.astype(np.float32)
         assert start.dtype == torch.float32
         assert np.array_equal(start.numpy(), expected[0])
         assert np.array_equal(end.numpy(), expected[1])
@@ -66,7 +66,7 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
 
 def test_a_step_without_labels_is_refused(tmp_path: Path) -> None:
     shards = Shards(folder_with(tmp_path, {}))
-    with pytest.raises(SystemExit, match=r"00002.npz is missing: step 250 has no labels"):
+    with pytest.raises(SystemExit, match=r"00002.npz is missing: batch 250 has no labels"):
         shards.of(250, batch(0))
 
 
@@ -76,5 +76,5 @@ def test_labels_of_other_windows_are_refused(tmp_path: Path, which: int) -> None
     steps = [Said(digest=digest(made), logits=np.zeros((2, *made[0].shape), dtype=np.float16))]
     shards = Shards(folder_with(tmp_path, {0: steps}))
     assert float(shards.of(0, made)[0].sum()) == 0.0
-    with pytest.raises(SystemExit, match=r"00000.npz: step 0 has the labels of other windows.*recipe, seed, data"):
+    with pytest.raises(SystemExit, match=r"00000.npz: batch 0 has the labels of other windows.*recipe, seed, data"):
         shards.of(0, other_batches()[which])

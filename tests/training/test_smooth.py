@@ -66,13 +66,11 @@ def said(reader: SpanReader) -> Tensor:
 
 def test_what_is_wider_than_the_tenth_is_narrowed_to_it() -> None:
     widths = torch.tensor([1.0] * 30 + [8.0, 2.0] + [2.0] * (N_WIDEST - 3) + [24.0])
-    found = factors(widths[torch.randperm(len(widths), generator=torch.Generator().manual_seed(7))].sort().values)
-    assert found.tolist() == [1.0] * (len(widths) - 2) + [4.0, 12.0]
+    assert factors(widths).tolist() == [1.0] * 30 + [4.0] + [1.0] * (N_WIDEST - 2) + [12.0]
 
 
-@pytest.mark.parametrize("n", [1, 3])
-def test_few_channels_and_those_that_say_nothing_stay(n: int) -> None:
-    assert factors(torch.arange(1.0, n + 1)).tolist() == [float(i) for i in range(1, n + 1)]
+@pytest.mark.parametrize("n", [1, N_WIDEST, 50])
+def test_channels_that_say_nothing_stay(n: int) -> None:
     assert factors(torch.zeros(n)).tolist() == [1.0] * n
 
 

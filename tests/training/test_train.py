@@ -56,8 +56,18 @@ def test_batches_with_a_question_and_paragraph_over_the_longest_are_left_out() -
     longest = sorted(lengths)[len(lengths) // 2]
     short = [draws for draws, length in zip(everything, lengths, strict=True) if length <= longest]
     assert 0 < len(short) < len(everything)
-    recipe = dataclasses.replace(recipe, n_steps=len(short), longest=longest)
-    assert list(batches(recipe, made, negatives(), skip=0)) == short
+    # What is left out is made up for by the next epoch.
+    recipe = dataclasses.replace(recipe, n_steps=len(short) + 1, longest=longest)
+    kept = list(batches(recipe, made, negatives(), skip=0))
+    assert kept[:-1] == short
+    assert len(kept) == recipe.n_steps
+    assert max(made.n_tokens(draw.example) for draw in kept[-1]) <= longest
+    assert list(batches(recipe, made, negatives(), skip=2)) == kept[2:]
+
+
+def test_a_longest_that_nothing_is_within_is_refused() -> None:
+    with pytest.raises(SystemExit, match="every batch has a question and paragraph of more than 3 tokens"):
+        list(batches(dataclasses.replace(RECIPE, longest=3), maker(MIXED), negatives(), skip=0))
 
 
 @pytest.fixture(scope="module")

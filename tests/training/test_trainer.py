@@ -236,10 +236,10 @@ def test_the_taught_loss_by_hand() -> None:
     assert logits.grad.tolist()[0] == pytest.approx([0.5 - 0.75, 0.5 - 0.25, 0.0], abs=1e-3)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_a_step_weighs_the_right_tokens_and_what_the_teacher_says(share: float) -> None:
-    recipe = dataclasses.replace(NO_DROPOUT, taught_weight=share, temperature=2.0)
-    trainer, made = trainer_of(recipe), batch(0)
+@pytest.mark.parametrize(("share", "n_negatives"), [(0.0, 2), (0.3, 2), (1.0, 1), (0.3, 0)])
+def test_a_step_weighs_the_right_tokens_and_what_the_teacher_says(share: float, n_negatives: int) -> None:
+    recipe = dataclasses.replace(NO_DROPOUT, taught_weight=share, temperature=2.0, n_negatives=n_negatives)
+    trainer, made = trainer_of(recipe), batch(0, n_negatives)
     with torch.no_grad():
         found = trainer.reader(*made[:3])
     said = tuple(logits.roll(1, 0).where(logits > MASKED / 2, MASKED) for logits in found)
@@ -247,10 +247,10 @@ def test_a_step_weighs_the_right_tokens_and_what_the_teacher_says(share: float) 
     for logits, teachers in zip(found, said, strict=True):
         ours, theirs = logits.tolist(), teachers.tolist()
         alone = [slow_divergence(*rows, 2.0) for rows in zip(ours, theirs, strict=True)]
-        pairs = zip(paired(ours, RECIPE.n_negatives), paired(theirs, RECIPE.n_negatives), strict=True)
+        pairs = zip(paired(ours, n_negatives), paired(theirs, n_negatives), strict=True)
         both = [slow_divergence(*rows, 2.0) for rows in pairs]
-        soft += 4.0 * (sum(alone) / len(alone) + RECIPE.shared_weight * sum(both) / len(both)) / 2
-    own = trainer_of(NO_DROPOUT).learn(made)
+        soft += 4.0 * (sum(alone) / len(alone) + recipe.shared_weight * sum(both) / max(len(both), 1)) / 2
+    own = trainer_of(dataclasses.replace(NO_DROPOUT, n_negatives=n_negatives)).learn(made)
     assert soft > 0.01
     assert trainer.learn(made, (said[0], said[1])) == pytest.approx((1 - share) * own + share * soft, rel=1e-4)
 
