@@ -152,9 +152,9 @@ def shared_loss(logits: Tensor, targets: Tensor, n_negatives: int) -> Tensor:
 def taught_loss(logits: Tensor, said: Tensor, temperature: float) -> Tensor:
     """Mean divergence (Kullback-Leibler, in nats) of the reader's distribution from the teacher's, over the rows.
 
-    Each is the softmax over a row's tokens of its logits divided by the temperature; times its
-    square, so that the gradient is of one size at all temperatures. Hinton et al. 2015, "Distilling the Knowledge in a
-    Neural Network". At least 0, which it is where the reader says what the teacher says.
+    Each is the softmax over a row's tokens of its logits divided by the temperature; times its square, so that the
+    gradient is of one size at all temperatures. Hinton et al. 2015, "Distilling the Knowledge in a Neural Network". At
+    least 0, which it is where the reader says what the teacher says.
 
     Args:
         logits: the reader's, `(n, n_tokens)`: of windows, or of what `together` makes of them; masked as `SpanReader`

@@ -23,6 +23,7 @@ WITHOUT = dataclasses.replace(RECIPE, dropout=0.0)
 def compiled(recipe: Recipe) -> Trainer:
     trainer = trainer_of(recipe)
     trainer.reader.compile_layers()
+    assert all(layer._compiled_call_impl is not None for layer in trainer.reader.layers)
     return trainer
 
 
