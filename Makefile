@@ -94,14 +94,14 @@ taught: $(RUN)/taught/weights.pt  ## train a reader that learns from a teacher t
 
 BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
 
-# Where there is a C++ compiler, COMPILED=--compiled makes the three steps (teach, labels, train) faster.
+# Where there is a C++ compiler, COMPILED=--compiled makes the teacher faster.
 $(RUN)/teacher/weights.pt: $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.teach $(@D) $(MPNET) $(BOTH) $(COMPILED)
 
 $(RUN)/taught/weights.pt: $(RUN)/teacher/weights.pt $(RUN)/weights.pt
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.labels $(RUN)/labels $< $(BOTH) --recipe taught $(COMPILED)
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe taught --labels $(RUN)/labels \
-		--start $(RUN)/weights.pt $(BOTH) $(COMPILED)
+		--start $(RUN)/weights.pt $(BOTH)
 
 # What the confidence is fitted on: questions of articles that the reader has not seen, asked of archives with gaps.
 $(RUN)/fit-%.json: | install

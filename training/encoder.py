@@ -34,8 +34,6 @@ class Dropout(nn.Module):
         n_dropped = round(256 * self.rate)
         if not self.training or not n_dropped:
             return x
-        if torch.compiler.is_compiling():  # random_ would cut the layer's program in pieces
-            return F.dropout(x, n_dropped / 256)
         draws = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
         kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= n_dropped
         return x * (kept.to(x.dtype) * (256 / (256 - n_dropped)))
@@ -95,7 +93,8 @@ class SpanReader(nn.Module):
     def compile_layers(self) -> None:
         """Let torch make one program of a layer's steps, for any number of tokens: it needs a C++ compiler.
 
-        A step of the teacher, 32 windows of 160 tokens, takes 2.5 s for 3.1 s on two AMX cores.
+        A step of the teacher, 32 windows of 160 tokens, takes 2.5 s for 3.1 s on two AMX cores. Not for layers that
+        drop: `Dropout` would cut each into pieces, and with torch's dropout the reader takes 0.8 s a step for 0.6 s.
         """
         for layer in self.layers:
             layer.compile(dynamic=True)

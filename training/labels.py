@@ -23,9 +23,8 @@ import typer
 from training.encoder import SpanReader
 from training.recipe import RECIPES, Recipe
 from training.shards import DESCRIPTION, SHARD_BATCHES, Said, digest, shard_file, write_shard
-from training.teacher import teacher_of
+from training.teacher import CompiledOption, teacher_of
 from training.train import (
-    CompiledOption,
     Course,
     DataOption,
     NegativesOption,

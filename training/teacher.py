@@ -12,15 +12,19 @@ The folder has `model.safetensors`, of SHA-256 78c0197b6159d92658e319bc1d72e4c73
 
 import math
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import torch
+import typer
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training.encoder import MASKED, SpanReader
 
+CompiledOption = Annotated[
+    bool, typer.Option("--compiled", help="Faster after a minute; needs g++ and Python's headers.")
+]
 RENAMED = {"[PAD]": "<pad>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
 """MPNet's vocabulary is BERT's, behind four tokens of its own and before its mask, under these names."""
 FIRST_POSITION = 2

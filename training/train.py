@@ -1,7 +1,7 @@
 """Train the reader: resumable, seeded, logged.
 
     python -m training.train OUT_DIR --data TRAIN.json.gz --negatives NEGATIVES.npy
-        [--recipe first] [--start WEIGHTS.pt] [--labels DIR] [--compiled]
+        [--recipe first] [--start WEIGHTS.pt] [--labels DIR]
 
 What is learnt from: `training.trainer`. Writes `weights.pt`, the last weights, and `average.pt`, their running mean.
 Run it again after a stop and it goes on from the last checkpoint. `--data` and `--negatives` may be given several
@@ -46,9 +46,6 @@ DataOption = Annotated[list[Path], typer.Option(help="A SQuAD-format file to lea
 NegativesOption = Annotated[list[Path], typer.Option(help="Its negatives, of training.negatives.")]
 StepsOption = Annotated[int | None, typer.Option(help="Steps to take in all passes, instead of the recipe's.")]
 SeedOption = Annotated[int | None, typer.Option(help="Of all that is random, instead of the recipe's.")]
-CompiledOption = Annotated[
-    bool, typer.Option("--compiled", help="Faster after a minute; needs g++ and Python's headers.")
-]
 RecipeOption = Annotated[Literal["first", "second", "taught"], typer.Option("--recipe", help="The settings.")]
 
 
@@ -168,7 +165,6 @@ def train(
     start: Annotated[Path | None, typer.Option(help="Weights to start from instead of the backbone.")] = None,
     seed: SeedOption = None,
     labels: Annotated[Path | None, typer.Option(help="What a teacher said, of training.labels.")] = None,
-    compiled: CompiledOption = False,
 ) -> None:
     """Train, or go on training."""
     recipe = chosen(RECIPES[recipe_name], steps, seed)
@@ -181,8 +177,6 @@ def train(
         "teacher": shards.teacher if shards is not None else None,
     }
     trainer = Trainer(recipe, seeded(recipe, start))
-    if compiled:
-        trainer.reader.compile_layers()
     run(out_dir, trainer, course(recipe, data, negatives), files, shards)
 
 
