@@ -6,7 +6,7 @@ DEMO := .demo
 QUESTION ?= Who is the communications director of President Erdogan?
 TRAIN ?= train-v1.1.json.gz
 MORE ?= amazon_reviews_v1.0.json
-MPNET ?= mpnet
+MPNET ?=
 COMPILED ?=
 RUN ?= runs/reader
 SQUAD ?= $(TRAIN)
@@ -16,7 +16,7 @@ export HF_HUB_OFFLINE := 1
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: install demo test e2e fuzz bench-load check eval gate gate-run baseline sweep reader taught bench-index torture clean
+.PHONY: install demo test e2e fuzz bench-load check eval gate gate-run baseline sweep reader bench-index torture clean
 
 install: $(VENV)/.installed
 
@@ -68,7 +68,9 @@ sweep: install  ## the shipped settings against their neighbours, on the seeds' 
 	$(BIN)/quoth --library $(DEMO) add seeds/articles
 	$(BIN)/quoth --library $(DEMO) eval sweep seeds/questions.jsonl --split tune --out runs/sweep
 
-reader: $(RUN)/confidence.json  ## train a reader as the shipped one was: make reader TRAIN=train-v1.1.json.gz MORE=amazon.json
+# MPNET is a folder with the weights of all-mpnet-base-v2, the teacher (training/teacher.py says how to get them); without
+# it the reader is trained as far as that goes without one. Give it at every call, or another RUN.
+reader: $(RUN)/confidence.json  ## train a reader as the shipped one was: make reader TRAIN=train-v1.1.json.gz MORE=amazon.json MPNET=folder
 
 $(RUN)/negatives-%.npy: | install
 	mkdir -p $(RUN)
@@ -82,15 +84,8 @@ $(RUN)/second-%/weights.pt: $(RUN)/first/weights.pt $(RUN)/negatives-MORE.npy
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --start $< --seed $* \
 		--data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
 
-$(RUN)/weights.pt: $(RUN)/second-8/weights.pt $(RUN)/second-9/weights.pt
+$(RUN)/mean.pt: $(RUN)/second-8/weights.pt $(RUN)/second-9/weights.pt
 	$(BIN)/python -m training.average $@ $^
-
-$(RUN)/reader.onnx: $(RUN)/weights.pt
-	$(BIN)/python -m training.export $< $(RUN) $(TRAIN)
-	$(BIN)/python -m training.validate $(TRAIN) $(RUN)
-
-# With a teacher: MPNET is a folder with the weights of all-mpnet-base-v2 (training/teacher.py says how to get them).
-taught: $(RUN)/taught/weights.pt  ## train a reader that learns from a teacher too: make taught MPNET=folder TRAIN=... MORE=...
 
 BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
 
@@ -98,10 +93,17 @@ BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --n
 $(RUN)/teacher/weights.pt: $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.teach $(@D) $(MPNET) $(BOTH) $(COMPILED)
 
-$(RUN)/taught/weights.pt: $(RUN)/teacher/weights.pt $(RUN)/weights.pt
+$(RUN)/taught/weights.pt: $(RUN)/teacher/weights.pt $(RUN)/mean.pt
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.labels $(RUN)/labels $< $(BOTH) --recipe taught $(COMPILED)
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe taught --labels $(RUN)/labels \
-		--start $(RUN)/weights.pt $(BOTH)
+		--start $(RUN)/mean.pt $(BOTH)
+
+$(RUN)/weights.pt: $(if $(MPNET),$(RUN)/taught/weights.pt,$(RUN)/mean.pt)
+	cp $< $@
+
+$(RUN)/reader.onnx: $(RUN)/weights.pt
+	$(BIN)/python -m training.export $< $(RUN) $(TRAIN)
+	$(BIN)/python -m training.validate $(TRAIN) $(RUN)
 
 # What the confidence is fitted on: questions of articles that the reader has not seen, asked of archives with gaps.
 $(RUN)/fit-%.json: | install

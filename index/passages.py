@@ -120,7 +120,7 @@ class Splitter:
         return start
 
     def _cut(self, text: str, span: CharSpan) -> list[CharSpan]:
-        """The span, or parts of it that fit: halved at the blank nearest to the middle, or at the middle."""
+        """The span, or parts of it that fit: halved at a blank before the middle, or at the middle."""
         if span.end - span.start == 1 or self._fits(span.of(text)):
             return [span]
         middle = _cut_point(text, span)
@@ -135,26 +135,36 @@ def sentences(text: str) -> list[CharSpan]:
     spans: list[CharSpan] = []
     position = 0
     for sentence in sentencex.segment("en", text):
-        end = position + len(sentence)
-        if text[position:end] != sentence:
-            # The library promises not to change a text; if it ever does, the rest is one sentence, not a wrong one.
-            break
-        if spans and not sentence.strip():
-            spans[-1] = CharSpan(spans[-1].start, end)
-        else:
-            spans.append(CharSpan(position, end))
-        position = end
+        # The library reads about 10,000 characters at a time, and loses the blank lines between two such parts.
+        begin = text.find(sentence, position)
+        if begin < 0 or text[position:begin].strip():
+            break  # it promises not to change a text; if it ever does, the rest is one sentence, not a wrong one
+        if begin > position:
+            _add(spans, text, CharSpan(position, begin))
+        position = begin + len(sentence)
+        _add(spans, text, CharSpan(begin, position))
     if position < len(text):
-        spans.append(CharSpan(position, len(text)))
+        _add(spans, text, CharSpan(position, len(text)))
     return spans
+
+
+def _add(spans: list[CharSpan], text: str, span: CharSpan) -> None:
+    """Blanks alone go to the sentence before them, if there is one."""
+    if spans and not span.of(text).strip():
+        spans[-1] = CharSpan(spans[-1].start, span.end)
+    else:
+        spans.append(span)
 
 
 def _cut_point(text: str, span: CharSpan) -> int:
     middle = (span.start + span.end) // 2
-    before = max(text.rfind(blank, span.start, middle) for blank in " \n")
-    if before >= span.start + (span.end - span.start) // 4:
-        return before + 1
-    for cut in range(middle, span.start + (span.end - span.start) // 4, -1):
+    least = span.start + (span.end - span.start) // 4
+    blanks = [at for at in range(middle - 1, least - 1, -1) if text[at].isspace()]
+    # Not beside a digit, if there is another: "3.6 | million" and "28 | February" say something else.
+    apart = (at for at in blanks if not (text[at - 1 : at].isdigit() or text[at + 1].isdigit()))
+    if blanks:
+        return next(apart, blanks[0]) + 1
+    for cut in range(middle, least, -1):
         if not unicodedata.combining(text[cut]):
             return cut
     return middle

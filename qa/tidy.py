@@ -1,5 +1,7 @@
 """A span as the reader marked it becomes one to quote: nothing cut, no stray punctuation at its ends, no half pairs."""
 
+import unicodedata
+
 from index.passages import CharSpan
 from qa.marks import opening_of, unpaired
 from qa.wholes import ends_abbreviated, starts_number, whole
@@ -30,7 +32,8 @@ def _stripped(text: str, span: CharSpan) -> CharSpan:
 
 
 def _is_stray(char: str) -> bool:
-    return char in _STRAY or char.isspace()
+    # Of category C are marks of direction and the like, which nobody sees.
+    return char in _STRAY or char.isspace() or unicodedata.category(char)[0] == "C"
 
 
 def _balanced(text: str, span: CharSpan) -> CharSpan:

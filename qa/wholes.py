@@ -48,7 +48,7 @@ _DAY = "(?:[12][0-9]|3[01]|0?[1-9])(?:st|nd|rd|th)?"
 _DAYS = rf"{_DAY}(?:[-–]{_DAY})?"
 _NO_DAY = rf"\w|[.,:/]\d|\s?[%°]|\s(?i:{_SCALES})(?!\w)"  # "In March 10 million" counts, it does not date
 _ABBREVIATION = (
-    r"(?<!\w)(?:(?:[^\W\d_]\.)+[^\W\d_]\.?(?!\w)"  # U.S., p.m., B.C.E
+    r"(?<![^\W\d_])(?:(?:[^\W\d_]\.)+[^\W\d_]\.?(?!\w)"  # U.S., p.m. (and 10p.m.), B.C.E
     rf"|(?:{_SHORT_MONTH}|Jr|Sr|Inc|Ltd|Co|Corp|St|Dr|Mr|Mrs|Ph\.D)\.)"
 )
 

@@ -115,10 +115,30 @@ def test_prose_fills_passages_with_whole_sentences_and_overlaps(max_tokens: int,
         assert count(Cl100kCounter(), PROSE[one.start : following]) > max_tokens, "one more sentence would have fitted"
 
 
+@pytest.mark.parametrize("between", ["\n\n", "\n\n\n", "\n \n"])
+def test_long_articles_keep_their_sentences(between: str) -> None:
+    """The library takes 10,000 characters at a time; whatever it does there, sentences stay sentences."""
+    paragraph = "The mayor spoke at noon. Nobody in the hall of the old mill had expected it."
+    text = between.join([paragraph] * 800)
+    found = sentences(text)
+    assert "".join(span.of(text) for span in found) == text
+    assert {span.of(text).strip() for span in found} == {
+        "The mayor spoke at noon.",
+        "Nobody in the hall of the old mill had expected it.",
+    }
+
+
 def test_a_long_sentence_is_cut_at_blanks() -> None:
     text = "word " * 100
     spans = Splitter([Limit(counter=Characters(), max_tokens=40)], overlap_tokens=0).split(text)
     assert [span.of(text).split() for span in spans] == [["word"] * (len(span.of(text)) // 5) for span in spans]
+
+
+def test_a_cut_does_not_part_a_number_from_its_unit() -> None:
+    text = "Grants went to " + ", ".join(f"town {place} with $3.{place} million" for place in range(10, 90))
+    spans = Splitter([Limit(counter=Words(), max_tokens=8)], overlap_tokens=0).split(text)
+    assert len(spans) > 40
+    assert not [span.of(text) for span in spans if span.of(text).startswith("million")]
 
 
 def test_a_cut_does_not_part_a_letter_from_its_accents() -> None:

@@ -98,6 +98,9 @@ UNITS = [
     ("the 4th century BC", "4th century", "4th century BC"),
     ("at 9 a.m. sharp", "9", "9 a.m."),
     ("at 3:30 p.m.", "3:30 p.m", "3:30 p.m."),
+    ("at 10a.m. sharp", "10a.m", "10a.m."),
+    ("for \u200bTurkey\u200b now", "\u200bTurkey\u200b", "Turkey"),
+    ("killed \u200f33\u200f people", "\u200f33\u200f", "33"),
     ("until 10pm.", "10", "10pm"),
 ]
 DATES = [
