@@ -11,6 +11,8 @@ from qa.reader import ReadSpan
 from qa.tidy import tidy_span
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_MEANT = re.compile(r"-[$]?(?=\d)|(?<=\d)[/:'](?=\d)|\.(?=\d)")
+"""Not punctuation: without them 3.6 and 36, -$5 and $5, 9/11 and 911 would be one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +72,10 @@ def merge(ranked: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _said(text: str) -> str:
-    # The point of 3.6 and the minus of -5 are not punctuation: without them two numbers would be one.
     folded = text.casefold()
-    plain = "".join(
-        char
-        for place, char in enumerate(folded)
-        if char not in string.punctuation or (char in ".-" and folded[place + 1 : place + 2].isdigit())
-    )
-    return " ".join(_ARTICLES.sub(" ", plain).split())
+    meant = {place for found in _MEANT.finditer(folded) for place in range(*found.span())}
+    plain = "".join(char for place, char in enumerate(folded) if char not in string.punctuation or place in meant)
+    return " ".join(_ARTICLES.sub(" ", plain).split()) or folded
 
 
 def _overlap(one: Candidate, other: Candidate) -> bool:

@@ -39,6 +39,14 @@ def test_an_overlap_with_a_dropped_candidate_does_not_count() -> None:
     assert merge([best, middle, last]) == [best, last]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("$5bn", "-$5bn"), ("9/11", "911"), ("3:30", "330"), ("5'11", "511"), ("3.6", "36"), ("A", "An")]
+)
+def test_what_says_something_else_is_kept(one: str, other: str) -> None:
+    both = [candidate(one, 0), candidate(other, 90, "two")]
+    assert merge(both) == both
+
+
 @pytest.mark.parametrize("same", ["The Suez Canal", "suez canal", "SUEZ CANAL.", "a Suez  Canal"])
 def test_merging_drops_what_says_the_same_anywhere(same: str) -> None:
     best = candidate("Suez Canal", 0)
