@@ -70,7 +70,7 @@ sweep: install  ## the shipped settings against their neighbours, on the seeds' 
 
 # MPNET is a folder with the weights of all-mpnet-base-v2, the teacher (training/teacher.py says how to get them); without
 # it the reader is trained as far as that goes without one. Give it at every call, or another RUN.
-reader: $(RUN)/confidence.json  ## train a reader as the shipped one was: make reader TRAIN=train-v1.1.json.gz MORE=amazon.json MPNET=folder
+reader: $(RUN)/confidence.json  ## train a reader: make reader TRAIN=train-v1.1.json.gz MORE=amazon.json MPNET=folder
 
 $(RUN)/negatives-%.npy: | install
 	mkdir -p $(RUN)
