@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo
+SEEDS := runs/seeds-library
 QUESTION ?= Who is the communications director of President Erdogan?
 TRAIN ?= train-v1.1.json.gz
 MORE ?= amazon_reviews_v1.0.json
@@ -16,6 +17,7 @@ export HF_HUB_OFFLINE := 1
 
 .DELETE_ON_ERROR:
 .SECONDARY:
+.SECONDEXPANSION:
 .PHONY: install demo test e2e fuzz bench-load check eval gate gate-run baseline sweep reader bench-index torture clean
 
 install: $(VENV)/.installed
@@ -49,9 +51,10 @@ check: install  ## lint, types, imports; the tests hold the docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# Scored in a Library of their own: the demo's may hold whatever its visitors added.
 eval: install  ## score the seeds
-	$(BIN)/quoth --library $(DEMO) add seeds/articles
-	$(BIN)/quoth --library $(DEMO) eval run seeds/questions.jsonl --out runs/seeds
+	$(BIN)/quoth --library $(SEEDS) add seeds/articles
+	$(BIN)/quoth --library $(SEEDS) eval run seeds/questions.jsonl --out runs/seeds
 
 gate: gate-run  ## fail if answers to the seeds' report half are worse than the committed baseline's
 	$(BIN)/quoth eval compare seeds/baseline runs/gate --gate em,f1,always_f1,success@5 --out runs/gate/comparison.html
@@ -61,18 +64,18 @@ baseline: gate-run  ## take this tree's answers as the new baseline: look at `ma
 	cp runs/gate/predictions.jsonl runs/gate/passages.jsonl runs/gate/run.json seeds/baseline/
 
 gate-run: install
-	$(BIN)/quoth --library $(DEMO) add seeds/articles
-	$(BIN)/quoth --library $(DEMO) eval run seeds/questions.jsonl --split report --out runs/gate
+	$(BIN)/quoth --library $(SEEDS) add seeds/articles
+	$(BIN)/quoth --library $(SEEDS) eval run seeds/questions.jsonl --split report --out runs/gate
 
 sweep: install  ## the shipped settings against their neighbours, on the seeds' tune half
-	$(BIN)/quoth --library $(DEMO) add seeds/articles
-	$(BIN)/quoth --library $(DEMO) eval sweep seeds/questions.jsonl --split tune --out runs/sweep
+	$(BIN)/quoth --library $(SEEDS) add seeds/articles
+	$(BIN)/quoth --library $(SEEDS) eval sweep seeds/questions.jsonl --split tune --out runs/sweep
 
 # MPNET is a folder with the weights of all-mpnet-base-v2, the teacher (training/teacher.py says how to get them); without
 # it the reader is trained as far as that goes without one. Give it at every call, or another RUN.
 reader: $(RUN)/confidence.json  ## train a reader: make reader TRAIN=train-v1.1.json.gz MORE=amazon.json MPNET=folder
 
-$(RUN)/negatives-%.npy: | install
+$(RUN)/negatives-%.npy: $$($$*) | install
 	mkdir -p $(RUN)
 	$(BIN)/python -m training.negatives $($*) $@
 
@@ -106,7 +109,7 @@ $(RUN)/reader.onnx: $(RUN)/weights.pt
 	$(BIN)/python -m training.validate $(TRAIN) $(RUN)
 
 # What the confidence is fitted on: questions of articles that the reader has not seen, asked of archives with gaps.
-$(RUN)/fit-%.json: | install
+$(RUN)/fit-%.json: $$($$*) | install
 	mkdir -p $(RUN)
 	$(BIN)/python -m training.split $($*) $@ --lacking 3 $(if $(filter TRAIN,$*),--part fit)
 
@@ -137,4 +140,4 @@ torture: install  ## kill, damage, fill the disk: half an hour and more
 TUNABLES := glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1
 
 clean:
-	rm -rf $(VENV) $(DEMO) runs/seeds runs/gate runs/sweep
+	rm -rf $(VENV) $(DEMO) $(SEEDS) runs/seeds runs/gate runs/sweep

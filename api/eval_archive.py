@@ -13,7 +13,7 @@ from api.settings import Settings
 from api.terminal import progress
 from api.wiring import Archive, open_archive, open_library
 from eval.questions import Dataset, Question
-from eval.runs import check_questions, sample
+from eval.runs import sample
 from index import embedder, intake, passages
 from index.articles import Article
 from index.errors import DatasetError
@@ -47,14 +47,15 @@ def chosen_questions(dataset: Dataset, *, split: str, limit: int | None, seed: i
     """The questions of a split, of all splits if it is empty, or a random sample of them.
 
     Raises:
-        DatasetError: there is no such split, or a question cannot be asked.
+        DatasetError: there is no such split, or no question.
     """
     splits = {question.split for question in dataset.questions}
     if split and split not in splits:
         known = ", ".join(sorted(splits - {""})) or "none"
         raise DatasetError(f"no question has the split {split!r}; there are: {known}")
     questions = sample([question for question in dataset.questions if split in ("", question.split)], limit, seed)
-    check_questions(questions)
+    if not questions:
+        raise DatasetError("there is no question to ask: look at --split and at the dataset")
     return questions
 
 

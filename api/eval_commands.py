@@ -18,7 +18,7 @@ from eval.facts import run_facts
 from eval.predictors import AnswerPredictor, OracleRetriever, RetrievalPredictor
 from eval.questions import Dataset, Question
 from eval.run_folder import write_text
-from eval.runs import Predictor, check_archive, run
+from eval.runs import Predictor, check_archive, check_questions, run
 from eval.scored_run import ScoredRun, scored_run, write_scores
 from eval.scores import INVALID, RunScores
 from qa.confidence import load_confidence
@@ -76,6 +76,9 @@ def run_command(
     questions = chosen_questions(dataset, split=split, limit=limit, seed=seed)
     if oracle:
         _check_golds(dataset, questions)
+    reader = Reader(threads=settings.threads)
+    if not dataset.retrieval_only:
+        check_questions(questions, reader.check)
     archive = dataset_archive(dataset, settings)
     check_archive(questions, archive.library)
     confidence = load_confidence()
@@ -93,7 +96,7 @@ def run_command(
         predictor: Predictor = RetrievalPredictor(archive.retriever, k=k)
     else:
         retriever = OracleRetriever(archive.library, questions) if oracle else archive.retriever
-        pipeline = Pipeline(archive.library, retriever, Reader(threads=settings.threads), confidence)
+        pipeline = Pipeline(archive.library, retriever, reader, confidence)
         predictor = AnswerPredictor(pipeline, archive.library, k=k)
     with progress() as shown:
         task = shown.add_task("Asking", total=len(questions))

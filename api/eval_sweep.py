@@ -29,7 +29,7 @@ from eval.outcomes import outcomes
 from eval.predictors import AnswerPredictor
 from eval.questions import Question
 from eval.run_folder import read_predictions, read_timings, write_json, write_text
-from eval.runs import check_archive, is_finished, run
+from eval.runs import check_archive, check_questions, is_finished, run
 from eval.sweep import THRESHOLD, Point, SettingSweep, Tried, setting_sweep, sweep_document
 from index.articles import Article
 from index.errors import DatasetError
@@ -124,6 +124,7 @@ class _Runner:
         self._settings, self._dataset, self._articles = settings, dataset, articles
         self._questions, self._out = questions, out
         self._reader = Reader(threads=settings.threads)
+        check_questions(questions, self._reader.check)
         self._confidence: Confidence = load_confidence()
 
     def sweep(self, setting: str, values: Sequence[float]) -> SettingSweep:

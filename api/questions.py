@@ -122,7 +122,7 @@ async def found(service: Service, request: Request, asked: SearchRequest) -> Seq
 
 def _checked(service: Service, asked: AskRequest) -> None:
     """Refuse what cannot be asked before it takes a place."""
-    _in_field("question", lambda: checked_question(asked.question))
+    _in_field("question", lambda: service.pipeline.checked(asked.question))
     field = "precision" if asked.precision is not None else "min_confidence"
     _in_field(field, lambda: service.pipeline.threshold(asked.min_confidence, asked.precision))
 

@@ -1,7 +1,7 @@
 """uvicorn with a stop that loses no question, in one process or in several behind one address.
 
 Its own stop drops those who have connected and not yet been heard: of six stops of two workers under load, 10 to 50
-questions were lost each (`python -m bench.load --parts stop`).
+questions were lost each (`python -m bench.load seeds/articles --parts stop --rate 8`).
 """
 
 import asyncio

@@ -58,8 +58,8 @@ def _files(folder: Path) -> tuple[Path, Path, Path]:
 def article_id_of(document_id: str) -> str:
     """The article id of a document: another for every document, and its own id wherever that can be one.
 
-    Blanks at either end, control characters and `%` are percent-encoded (`urllib.parse.unquote` undoes it); an id that
-    is then too long keeps its beginning and gets its SHA-256.
+    Blanks at either end, control characters, `%`, and the dots of a `.` or `..` between slashes are percent-encoded
+    (`urllib.parse.unquote` undoes it); an id that is then too long keeps its beginning and gets its SHA-256.
     """
     first = len(document_id) - len(document_id.lstrip())
     end = len(document_id.rstrip())
@@ -69,6 +69,8 @@ def article_id_of(document_id: str) -> str:
         else quote(char, safe="", errors="surrogatepass")
         for i, char in enumerate(document_id)
     )
+    parts = (part.replace(".", "%2E") if part in {".", ".."} else part for part in article_id.split("/"))
+    article_id = "/".join(parts)
     if len(article_id) <= MAX_ID_CHARS:
         return article_id
     digest = hashlib.sha256(document_id.encode(errors="surrogatepass")).hexdigest()

@@ -94,7 +94,7 @@ METRICS: tuple[Metric, ...] = (
     _mean("ndcg@10", "discounted gain of the first 10 passages, of the best possible"),
     *(_mean(f"answer_recall@{k}", f"a passage with a gold text is among the first {k}") for k in DEPTHS),
     _mean("citation_valid", "share of given answers that are in the article where they say"),
-    _mean("citation_correct", "share of given answers whose article is a gold one, answerable questions"),
+    _mean("citation_correct", "share of given answers whose article or a copy is a gold one, answerable questions"),
     _number("ece", "gap between confidence and the share that is right, ten bins", partial(_selective, ece),
             higher_is_better=False),
     _number("brier", "mean squared error of the confidence", partial(_selective, brier), higher_is_better=False),

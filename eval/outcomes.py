@@ -127,9 +127,14 @@ def _best(metric: Callable[[str, str], float], p: PredictedQuestion) -> float:
 
 
 def _citation_correct(p: PredictedQuestion) -> float:
+    """Whether the article is a gold one, or the passage near-identical to a gold one's: that one is cited beside it."""
     if not p.question.article_ids:
         return NAN
-    return float(p.candidates[0].article_id in p.question.article_ids)
+    cited = p.candidates[0]
+    return float(
+        cited.article_id in p.question.article_ids
+        or any(passage.grade and passage.place.holds(cited) for passage in p.passages)
+    )
 
 
 def _retrieval_columns(p: PredictedQuestion) -> dict[str, float]:

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from eval.questions import Question
 from eval.retrieval_metrics import holds_answer, is_gold
 from eval.run_folder import PassageRef, PredictedCandidate, PredictedQuestion, RankedPassage
+from index.copies import distinct
 from index.errors import CitationError, NotFoundError
 from index.library import Library
 from index.records import Filters, StoredPassage
@@ -109,15 +111,19 @@ class RetrievalPredictor:
 
 
 def gold_passages(library: Library, question: Question) -> list[StoredPassage]:
-    """The passages of the gold articles that hold a gold text."""
-    found = (p for article_id in question.article_ids for p in library.article_passages(article_id))
-    return [passage for passage in found if is_gold(passage, question)]
+    """The passages of the gold articles that hold a gold text; of near-identical ones the first, as in a ranking."""
+    stored = (p for article_id in question.article_ids for p in library.article_passages(article_id))
+    golds = {passage.key: passage for passage in stored if is_gold(passage, question)}
+    kept = distinct([(key, 1.0) for key in golds], library.families(list(golds)))
+    return [golds[key] for key, _ in kept]
 
 
 def _first_of_each_article(passages: Sequence[RetrievedPassage]) -> list[RetrievedPassage]:
+    """In order of rank; an article with a copy of a passage comes right after the passage's own."""
     first: dict[str, RetrievedPassage] = {}
     for found in passages:
-        first.setdefault(found.passage.article_id, found)
+        for passage in (found.passage, *found.also_in):
+            first.setdefault(passage.article_id, replace(found, passage=passage))
     return list(first.values())
 
 
@@ -139,7 +145,7 @@ def _passage(found: RetrievedPassage, question: Question) -> RankedPassage:
     return RankedPassage(
         place=_place(found.passage),
         retrieval_score=round(found.retrieval_score, 6),
-        grade=int(is_gold(found.passage, question)),
+        grade=int(any(is_gold(passage, question) for passage in (found.passage, *found.also_in))),
         holds_answer=holds_answer(found.passage.text, question.answers),
     )
 

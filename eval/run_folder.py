@@ -33,6 +33,10 @@ class PassageRef:
     start: int
     end: int
 
+    def holds(self, candidate: "PredictedCandidate") -> bool:
+        """Whether the candidate stands in this passage."""
+        return self.article_id == candidate.article_id and self.start <= candidate.start and candidate.end <= self.end
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassageInText:
@@ -59,7 +63,10 @@ class PredictedCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedPassage:
-    """A retrieved passage; `grade` is 0 where it is no gold one, `holds_answer` whether a gold text stands in it."""
+    """A retrieved passage; `grade` is 0 where neither it nor a copy is a gold one.
+
+    `holds_answer` says whether a gold text stands in it.
+    """
 
     place: PassageRef
     retrieval_score: float

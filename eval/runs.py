@@ -34,7 +34,7 @@ from eval.run_folder import (
 )
 from index.errors import DatasetError, QuestionError
 from index.library import Library
-from qa.pipeline import Timings, checked_question
+from qa.pipeline import Timings
 
 PARTIAL, INPUTS = ".partial", "inputs.json"
 
@@ -55,17 +55,19 @@ def sample(questions: Sequence[Question], limit: int | None, seed: int) -> list[
     return [questions[i] for i in sorted(chosen)]
 
 
-def check_questions(questions: Sequence[Question]) -> None:
+def check_questions(questions: Sequence[Question], check: Callable[[str], object]) -> None:
     """Refuse questions that the product would not take, before any is asked.
 
+    Args:
+        questions: those to ask.
+        check: raises QuestionError for what cannot be asked.
+
     Raises:
-        DatasetError: there is none, or one cannot be asked; it is named.
+        DatasetError: one cannot be asked; it is named.
     """
-    if not questions:
-        raise DatasetError("there is no question to ask: look at --split and at the dataset")
     for question in questions:
         try:
-            checked_question(question.question)
+            check(question.question)
         except QuestionError as error:
             raise DatasetError(f"question {question.question_id!r}: {error}") from error
 

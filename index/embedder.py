@@ -101,7 +101,7 @@ class Embedder:
     def _embed_each(self, sequences: Sequence[list[int]]) -> NDArray[np.float32]:
         """One passage a thread: nothing is padded, and a vector does not depend on what stands beside it.
 
-        Some 2.5 times as many a second as sentence-transformers encodes (`python -m bench.adding`).
+        Some 2.5 times as many a second as sentence-transformers encodes (`python -m bench.adding SQUAD.json.gz`).
         """
         vectors = np.empty((len(sequences), self.info.dimension), dtype=np.float32)
         # Longest first: the threads end together.

@@ -20,7 +20,7 @@ class Candidate:
     """A possible answer: `span` holds characters of the article, `text` is exactly those characters.
 
     `margin` and `log_probability` are the reader's scores, see `ReadSpan`; `retrieval_score` in [0, 1] is that of the
-    best passage that holds it. Higher is better in all three.
+    passage in which the reader found it. Higher is better in all three.
     """
 
     article_id: str

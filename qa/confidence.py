@@ -97,6 +97,8 @@ class Confidence:
     def threshold_for(self, precision: float) -> float:
         """The lowest threshold that kept at least this precision on held-out questions.
 
+        Those of `thresholds` were tried: whoever asks for less precision than the first one kept gets that one.
+
         Raises:
             QuestionError: none did; the message says what the highest precision is.
         """

@@ -78,10 +78,10 @@ def decide(prediction: Prediction, min_confidence: float) -> ScoredCandidate | N
 
 
 def checked_question(question: str) -> str:
-    """The question without surrounding blanks.
+    """The question without surrounding blanks, fit to be searched for; `Pipeline.checked` is stricter.
 
     Raises:
-        QuestionError: it is empty or too long.
+        QuestionError: it is empty, damaged or has more than `MAX_QUESTION_CHARS` characters.
     """
     question = question.strip()
     if not any(char.isalnum() for char in question):
@@ -124,13 +124,23 @@ class Pipeline:
             return self._confidence.threshold_for(precision)
         return self._confidence.min_confidence if min_confidence is None else min_confidence
 
+    def checked(self, question: str) -> str:
+        """The question as it is asked, without surrounding blanks.
+
+        Raises:
+            QuestionError: it is empty, or too long to be read to its end.
+        """
+        question = checked_question(question)
+        self._reader.check(question)
+        return question
+
     def predict(self, question: str, *, k: int = PASSAGES_READ, filters: Filters = Filters()) -> Prediction:  # noqa: B008 (frozen)
         """Retrieve and read `k` passages, and score what they offer. No threshold is applied.
 
         Raises:
             QuestionError: the question is empty or too long.
         """
-        question = checked_question(question)
+        question = self.checked(question)
         began = time.perf_counter()
         passages = self._retriever.retrieve(question, k, filters)
         retrieved = time.perf_counter()

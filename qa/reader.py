@@ -10,10 +10,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from index.embedder import available_cores
-from index.errors import ModelError
+from index.errors import ModelError, QuestionError
 from index.passages import CharSpan
 from qa.decode import top_spans
-from qa.windows import Window, WindowBuilder
+from qa.windows import MAX_QUESTION_TOKENS, Window, WindowBuilder
 
 WEIGHTS = Path(__file__).parent / "weights"
 _SPANS_PER_PASSAGE = 10
@@ -64,6 +64,19 @@ class Reader:
         except Exception as error:  # ONNX Runtime raises its own unexported types
             raise ModelError(f"{folder / graph}: cannot be opened ({error}); reinstall quoth") from error
         self._threads = ThreadPoolExecutor(threads or available_cores(), thread_name_prefix="reader")
+
+    def check(self, question: str) -> None:
+        """Refuse a question whose end would not be read: another one than was asked would be answered.
+
+        Raises:
+            QuestionError: it has more than `MAX_QUESTION_TOKENS` of the reader's tokens.
+        """
+        n_tokens = len(self._builder.tokenize([question])[0].ids)
+        if n_tokens > MAX_QUESTION_TOKENS:
+            raise QuestionError(
+                f"the question has {n_tokens} tokens (words and parts of words); at most {MAX_QUESTION_TOKENS} are"
+                " read, about 50 words: ask for one thing at a time"
+            )
 
     def read(self, question: str, passages: Sequence[PassageText]) -> list[list[ReadSpan]]:
         """For each passage its best spans, best first; a passage that is nothing but blanks has none.

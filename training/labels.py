@@ -9,7 +9,6 @@ the others repeat it. Writes a shard for every hundred batches; run it again aft
 one that is missing. On a machine with a GPU it runs there.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, replace
 from itertools import islice
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 import typer
 
+from eval.facts import path_sha256
 from training.encoder import SpanReader
 from training.recipe import RECIPES, Recipe
 from training.shards import DESCRIPTION, SHARD_BATCHES, Said, digest, shard_file, write_shard
@@ -30,8 +30,10 @@ from training.train import (
     NegativesOption,
     RecipeOption,
     SeedOption,
+    Sources,
     StepsOption,
     chosen,
+    contents,
     course,
 )
 from training.trainer import DEVICE, Batch
@@ -56,7 +58,7 @@ def label(
     n_shards = -(-recipe.n_batches // SHARD_BATCHES)
     recipe = replace(recipe, n_steps=n_shards * SHARD_BATCHES, passes=1)
     out_dir.mkdir(parents=True, exist_ok=True)
-    _describe(out_dir / DESCRIPTION, teacher_file, recipe, [file.name for file in data])
+    _describe(out_dir / DESCRIPTION, recipe, {"teacher": path_sha256(teacher_file), **contents(data, negatives)})
     teacher = teacher_of(torch.load(teacher_file, weights_only=True)).to(DEVICE).in_bfloat16().eval()
     if compiled:
         teacher.compile_layers()
@@ -82,12 +84,10 @@ def said(teacher: SpanReader, batch: Batch) -> Said:
     return Said(digest=digest(batch), logits=logits)
 
 
-def _describe(file: Path, teacher_file: Path, recipe: Recipe, data: list[str]) -> None:
+def _describe(file: Path, recipe: Recipe, sources: Sources) -> None:
     """Write down, or compare with what is written, all that the labels follow from."""
-    with teacher_file.open("rb") as weights:
-        teacher = hashlib.file_digest(weights, "sha256").hexdigest()
     sizes = {name: getattr(recipe, name) for name in ("n_questions", "n_negatives", "longest", "seed")}
-    written = json.dumps({"teacher": teacher, "data": data, **sizes, "rates": asdict(recipe.rates)}, indent=2) + "\n"
+    written = json.dumps({**sources, **sizes, "rates": asdict(recipe.rates)}, indent=2) + "\n"
     if file.exists() and file.read_text(encoding="utf-8") != written:
         raise SystemExit(f"{file} is of another teacher or another run: name a new folder")
     file.write_text(written, encoding="utf-8")

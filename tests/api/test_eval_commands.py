@@ -13,6 +13,7 @@ from api.settings import Settings
 from api.wiring import Archive
 from eval.datasets import read_dataset
 from eval.runs import sample
+from qa.windows import MAX_QUESTION_TOKENS
 from tests.api.parts import (
     CANAL,
     MEETING,
@@ -74,12 +75,14 @@ def copied(first: tuple[Path, object], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def beir(tmp_path: Path) -> Path:
-    """Of two queries, one finds its document first, the other second."""
+    """Of two queries, one finds its document first, the other, longer than any question may be, second."""
     folder = tmp_path / "beir"
     (folder / "qrels").mkdir(parents=True)
     documents = [{"_id": article.article_id, "title": article.title, "text": article.text} for article in (IDLIB, SUEZ)]
     write_lines(folder / "corpus.jsonl", documents)
-    write_lines(folder / "queries.jsonl", [{"_id": "1", "text": "ship in the canal"}, {"_id": "2", "text": "air raid"}])
+    write_lines(
+        folder / "queries.jsonl", [{"_id": "1", "text": "ship in the canal"}, {"_id": "2", "text": "air raid " * 120}]
+    )
     judged = "query-id\tcorpus-id\tscore\n1\tsuez\t2\n1\tidlib\t0\n2\tsuez\t1\n"
     (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")
     return folder
@@ -237,6 +240,17 @@ def test_one_split_is_asked_and_an_unknown_one_named(quoth_here: QuothHere, data
     said = quoth_here("eval", "run", dataset, "--out", tmp_path / "other", "--split", "reports", code=1).stderr
     assert "no question has the split 'reports'; there are: report, tune" in said
     assert not (tmp_path / "other").exists()
+
+
+def test_a_question_that_is_too_long_to_be_read_stops_a_run_before_any_is_asked(
+    quoth_here: QuothHere, tmp_path: Path
+) -> None:
+    long = asked("long", "why " * (MAX_QUESTION_TOKENS + 1), ["33"], ["idlib"])
+    file = write_lines(tmp_path / "long.jsonl", [SOLDIERS, long])
+    for command, options in (("run", ()), ("sweep", ("--passages", "1"))):
+        said = quoth_here("eval", command, file, "--out", tmp_path / "run", *options, code=1).stderr
+        assert f"question 'long': the question has {MAX_QUESTION_TOKENS + 1} tokens" in " ".join(said.split())
+        assert not (tmp_path / "run").exists()
 
 
 def test_bad_records_stop_a_run_unless_they_are_left_out_by_name(quoth_here: QuothHere, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 
 from qa.confidence import load_confidence
 from qa.pipeline import MAX_QUESTION_CHARS
+from qa.windows import MAX_QUESTION_TOKENS
 from tests.conftest import IDLIB
 
 QUESTION = "How many Turkish soldiers were killed in Idlib?"
@@ -83,6 +84,7 @@ def test_search_returns_passages_best_first(client: TestClient) -> None:
     [
         ({"question": ""}, "question"),
         ({"question": "x" * (MAX_QUESTION_CHARS + 1)}, "question"),
+        ({"question": "why " * (MAX_QUESTION_TOKENS + 1)}, "question"),
         ({"question": QUESTION, "k": 0}, "k"),
         ({"question": QUESTION, "min_confidence": 1.5}, "min_confidence"),
         ({"question": QUESTION, "precision": -0.1}, "precision"),

@@ -1,8 +1,10 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from api.wiring import Archive
+from eval.outcomes import outcomes
 from eval.predictors import AnswerPredictor, OracleRetriever, RetrievalPredictor, gold_passages
 from eval.questions import Question
 from eval.run_folder import PassageRef
@@ -121,6 +123,24 @@ def test_of_a_long_article_only_passages_that_hold_a_gold_text_are_gold(archive:
     assert gold_passages(archive.library, lost) == []
 
 
+def test_a_gold_passage_is_found_where_its_copy_is(archive: Archive, predict: Callable[..., AnswerPredictor]) -> None:
+    """The archive shows one of two near-identical passages; whichever it is, no gold is missed or counted twice."""
+    add(archive, make_article(article_id="reprint", title="A reprint", text=SUEZ.text))
+    for golds in (("suez",), ("reprint",), ("suez", "reprint"), ("reprint", "suez")):
+        question = replace(SHIP, article_ids=golds)
+        assert [passage.article_id for passage in gold_passages(archive.library, question)] == [golds[0]]
+        predicted, _ = predict().predict(question)
+        assert predicted.gold_grades == (1,)
+        assert [p.grade for p in predicted.passages] == [1, 0]
+        columns = outcomes([predicted], 0.0).columns
+        assert columns["recall@5"].tolist() == columns["citation_correct"].tolist() == [1.0]
+
+        judged = replace(JUDGED, article_ids=golds, grades=())
+        ranked, _ = RetrievalPredictor(archive.retriever, k=3).predict(judged)
+        found = {p.place.article_id: p.grade for p in ranked.passages}
+        assert found == {"suez": int("suez" in golds), "reprint": int("reprint" in golds), "idlib": 0}
+
+
 def test_no_more_than_k_passages_are_read(predict: Callable[..., AnswerPredictor]) -> None:
     assert len(predict(k=10).predict(SOLDIERS)[0].passages) == 2
     (best,) = predict(k=1).predict(SOLDIERS)[0].passages
@@ -201,9 +221,10 @@ def test_articles_are_ranked_once_each_by_their_best_passage(archive: Archive) -
     add(archive, *(make_article(article_id=f"long-{i}", text=f"Port {i}. {LONG}") for i in range(3)))
     best: dict[str, RetrievedPassage] = {}
     for found in archive.retriever.retrieve(JUDGED.question.strip(), 15):
-        known = best.get(found.passage.article_id)
-        if known is None or found.retrieval_score > known.retrieval_score:
-            best[found.passage.article_id] = found
+        for passage in (found.passage, *found.also_in):
+            known = best.get(passage.article_id)
+            if known is None or found.retrieval_score > known.retrieval_score:
+                best[passage.article_id] = replace(found, passage=passage)
     expected = sorted(best.values(), key=lambda found: -found.retrieval_score)
 
     predicted, timings = RetrievalPredictor(archive.retriever, k=5).predict(JUDGED)

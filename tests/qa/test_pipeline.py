@@ -27,6 +27,7 @@ from qa.pipeline import (
     decide,
 )
 from qa.reader import Reader
+from qa.windows import MAX_QUESTION_TOKENS
 from tests.conftest import IDLIB, SUEZ
 
 SOLDIERS = "How many Turkish soldiers were killed in Idlib?"
@@ -226,7 +227,7 @@ def test_a_question_is_refused_from_the_first_character_too_many() -> None:
 
 
 def test_ask_and_predict_refuse_what_is_no_question(pipeline: Pipeline) -> None:
-    for question in ("?", "why? " * MAX_QUESTION_CHARS):
+    for question in ("?", "why? " * MAX_QUESTION_CHARS, "why " * (MAX_QUESTION_TOKENS + 1)):
         with pytest.raises(QuestionError):
             pipeline.ask(question)
         with pytest.raises(QuestionError):
@@ -234,7 +235,7 @@ def test_ask_and_predict_refuse_what_is_no_question(pipeline: Pipeline) -> None:
 
 
 def test_any_question_in_words_can_be_asked(archive: Archive, pipeline: Pipeline) -> None:
-    longest = "why " * (MAX_QUESTION_CHARS // 4)
+    longest = "why " * (MAX_QUESTION_TOKENS - 1) + "why"
     hard = ['"AND (title:*) OR -x ^2 ~', "東京で何が起きたか", "ما هي قناة السويس؟", "a", "\ufffd 👍🏽 33", longest]
     for question in hard:
         check_cited(pipeline.ask(question, min_confidence=0.0), archive.library)

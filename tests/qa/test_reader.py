@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.errors import ModelError
+from index.errors import ModelError, QuestionError
 from index.passages import CharSpan
 from qa.reader import WEIGHTS, PassageText, Reader, ReadSpan
-from qa.windows import WindowBuilder
+from qa.windows import MAX_QUESTION_TOKENS, WindowBuilder
 from tests.qa.texts import hard_texts
 
 QUESTION = "Where did the container ship run aground?"
@@ -153,6 +153,13 @@ def test_any_question_can_be_read(reader: Reader, question: str) -> None:
     (spans,) = reader.read(question, [SHIP])
     check(spans, SHIP.text)
     assert spans
+
+
+def test_a_question_is_refused_from_the_first_token_that_would_not_be_read(reader: Reader) -> None:
+    longest = "Why? " * (MAX_QUESTION_TOKENS // 2)
+    reader.check(longest)
+    with pytest.raises(QuestionError, match=f"has {MAX_QUESTION_TOKENS + 1} tokens .*; at most {MAX_QUESTION_TOKENS}"):
+        reader.check(longest + "Why")
 
 
 def test_a_missing_graph_is_named(tmp_path: Path) -> None:

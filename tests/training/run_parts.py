@@ -1,6 +1,7 @@
 """Short training runs: their batches, their trainers and their files."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def files_in(folder: Path) -> Files:
         others = [[(i + step) % N_EACH, (i + step + 1) % N_EACH] for i in range(N_EACH)]
         np.save(mined[-1], np.array(others, dtype=np.int32))
     return Files(data=data, negatives=mined)
+
+
+def sha256_of(files: Files) -> dict[str, list[str]]:
+    """What a run is known by."""
+    return {
+        name: [hashlib.sha256(file.read_bytes()).hexdigest() for file in given]
+        for name, given in (("data", files.data), ("negatives", files.negatives))
+    }
 
 
 def squad_file(kind: str) -> dict[str, object]:

@@ -11,7 +11,17 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
-from tests.training.run_parts import TOKENIZER, Files, equal, files_in, loaded, mpnet, mpnet_dir, trainer_of
+from tests.training.run_parts import (
+    TOKENIZER,
+    Files,
+    equal,
+    files_in,
+    loaded,
+    mpnet,
+    mpnet_dir,
+    sha256_of,
+    trainer_of,
+)
 from training import train as training_module
 from training.labels import label
 from training.recipe import RECIPES, TEACHER_RECIPE, Recipe
@@ -61,12 +71,16 @@ def the_course(files: Files, recipe: Recipe = TAUGHT) -> Course:
     return course(recipe, files.data, files.negatives)
 
 
-def test_the_teachers_run_writes_its_recipe_and_weights(teacher_file: Path) -> None:
+def test_the_teachers_run_writes_its_recipe_and_weights(teacher_file: Path, files: Files, backbone: Path) -> None:
     folder = teacher_file.parent
     assert sorted(file.name for file in folder.iterdir()) == ["average.pt", "recipe.json", "weights.pt"]
     written = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     expected = dataclasses.asdict(dataclasses.replace(TEACHER_RECIPE, n_steps=2))
-    assert written == {**expected, "data": ["Ship.json", "Boat.json"]}
+    assert written == {
+        **expected,
+        **sha256_of(files),
+        "start": hashlib.sha256((backbone / "model.safetensors").read_bytes()).hexdigest(),
+    }
     last, average = loaded(teacher_file), loaded(folder / "average.pt")
     assert last.keys() == teacher_of(last).state_dict().keys()
     assert not torch.equal(last["head.weight"], average["head.weight"])

@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import shutil
 from itertools import islice
@@ -11,7 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from tests.training.parts import BACKBONE, MIXED, POOL, maker, negatives, rates
-from tests.training.run_parts import N_EACH, RECIPE, Files, equal, files_in, loaded, trainer_of
+from tests.training.run_parts import N_EACH, RECIPE, Files, equal, files_in, loaded, sha256_of, trainer_of
 from training import train as training_module
 from training.data import Draw, is_validation
 from training.encoder import from_backbone
@@ -106,15 +107,15 @@ def test_one_file_is_read_as_it_is(files: Files) -> None:
     assert found.tolist() == np.load(files.negatives[1]).tolist()
 
 
-def test_the_command_writes_last_and_average_weights_and_its_recipe(whole: Path) -> None:
+def test_the_command_writes_last_and_average_weights_and_its_recipe(whole: Path, files: Files) -> None:
     assert sorted(file.name for file in whole.iterdir()) == ["average.pt", "recipe.json", "weights.pt"]
     last, average = loaded(whole / "weights.pt"), loaded(whole / "average.pt")
     assert last.keys() == average.keys() == from_backbone(BACKBONE).state_dict().keys()
     assert torch.equal(last["words.weight"], average["words.weight"])
     assert not torch.equal(last["head.weight"], average["head.weight"])
     written = json.loads((whole / "recipe.json").read_text(encoding="utf-8"))
-    given_files = {"data": ["Ship.json", "Boat.json"], "start": None, "teacher": None}
-    assert written == {**dataclasses.asdict(Recipe(n_steps=2)), **given_files}
+    sources = {**sha256_of(files), "start": None, "teacher": None}
+    assert written == {**dataclasses.asdict(Recipe(n_steps=2)), **sources}
 
 
 def stopped(files: Files, whole: Path, out_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +138,8 @@ def test_a_stopped_command_goes_on_and_another_recipe_is_refused(
         refused = run_train(files, folder, *options)
         assert refused.exit_code == 1
         assert "is of another recipe" in refused.output
+    others = dataclasses.replace(files, negatives=files.negatives[::-1])  # as many rows, so nothing else can tell
+    assert "is of another recipe" in run_train(others, folder, "--steps=2").output
     assert (folder / "checkpoint.pt").read_bytes() == checkpoint
     assert (folder / "recipe.json").read_text(encoding="utf-8") == recipe
     assert not (folder / "weights.pt").exists()
@@ -153,7 +156,8 @@ def test_the_command_starts_from_the_weights_it_is_given(tmp_path: Path, files: 
     source = whole / "weights.pt"
     assert run_train(files, tmp_path / "none", "--steps=0", f"--start={source}").exit_code == 0
     assert equal(loaded(tmp_path / "none" / "weights.pt"), loaded(source))
-    assert json.loads((tmp_path / "none" / "recipe.json").read_text(encoding="utf-8"))["start"] == "weights.pt"
+    written = json.loads((tmp_path / "none" / "recipe.json").read_text(encoding="utf-8"))
+    assert written["start"] == hashlib.sha256(source.read_bytes()).hexdigest()
 
 
 def test_negatives_of_another_file_are_refused(tmp_path: Path, files: Files) -> None:

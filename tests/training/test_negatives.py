@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.api.parts import write_squad
+from training.negatives import N_NEGATIVES, mine
+
+SHIP = (
+    "The Ever Given ran aground in the Suez Canal.",
+    [("Where did the ship run aground?", "Suez Canal")],
+)
+DUG = ("The SUEZ CANAL was dug in ten years.", [("How long was the canal dug?", "ten years")])
+PERU = ("Peru's capital is Lima.", [("What is Peru's capital?", "Lima")])
+
+
+@pytest.fixture(autouse=True)
+def _offline(cache_dir: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedder of the other tests is there."""
+    assert exported.is_dir()
+    monkeypatch.setenv("QUOTH_CACHE", str(cache_dir))
+
+
+def mined(folder: Path, *paragraphs: tuple[str, list[tuple[str, str]]]) -> list[list[int]]:
+    """The paragraphs taken for each question, each once, in order."""
+    mine(write_squad(folder / "squad.json", paragraphs, version="1.1"), folder / "negatives.npy")
+    found = np.load(folder / "negatives.npy")
+    assert (found.dtype, found.shape[1]) == (np.int32, N_NEGATIVES)
+    return [list(dict.fromkeys(row)) for row in found.tolist()]
+
+
+def test_what_is_retrieved_and_lacks_the_gold_answer_in_any_case_is_taken_best_first(tmp_path: Path) -> None:
+    of_ship, of_dug, of_peru = mined(tmp_path, SHIP, DUG, PERU)
+    assert of_ship == [2]  # not its own, nor the one that has the answer in capitals
+    assert set(of_dug) == {0, 2}
+    assert set(of_peru) == {0, 1}
+
+
+def test_where_every_paragraph_has_the_answer_there_is_no_negative(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="every paragraph contains the answer 'suez canal'"):
+        mined(tmp_path, SHIP, (DUG[0], []))
