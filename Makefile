@@ -96,12 +96,25 @@ BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --n
 $(RUN)/teacher/weights.pt: $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.teach $(@D) $(MPNET) $(BOTH) $(COMPILED)
 
-$(RUN)/taught/weights.pt: $(RUN)/teacher/weights.pt $(RUN)/mean.pt
-	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.labels $(RUN)/labels $< $(BOTH) --recipe taught $(COMPILED)
-	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe taught --labels $(RUN)/labels \
-		--start $(RUN)/mean.pt $(BOTH)
+# Of the batches of the longer of two runs; the other's are the first of them.
+$(RUN)/labels/made: $(RUN)/teacher/weights.pt
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.labels $(@D) $< $(BOTH) --recipe again $(COMPILED)
+	touch $@
 
-$(RUN)/weights.pt: $(if $(MPNET),$(RUN)/taught/weights.pt,$(RUN)/mean.pt)
+$(RUN)/taught/weights.pt: $(RUN)/mean.pt $(RUN)/labels/made
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe taught --start $< --labels $(RUN)/labels $(BOTH)
+
+# Given twice, it has two thirds of the say.
+$(RUN)/taught-mean.pt: $(RUN)/mean.pt $(RUN)/taught/weights.pt
+	$(BIN)/python -m training.average $@ $^ $(RUN)/taught/weights.pt
+
+$(RUN)/again/weights.pt: $(RUN)/taught-mean.pt $(RUN)/labels/made
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe again --start $< --labels $(RUN)/labels $(BOTH)
+
+$(RUN)/again-mean.pt: $(RUN)/taught-mean.pt $(RUN)/again/weights.pt
+	$(BIN)/python -m training.average $@ $^
+
+$(RUN)/weights.pt: $(RUN)/$(if $(MPNET),again-mean,mean).pt
 	cp $< $@
 
 $(RUN)/reader.onnx: $(RUN)/weights.pt
