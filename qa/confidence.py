@@ -4,8 +4,9 @@ Each candidate i has log-odds z_i = bias + sum of weight x feature; "no candidat
 is exp(z_i) / (1 + sum of exp(z_j)) over the candidates of all passages read: the reader's scores of different passages
 meet here, in one normalisation, together with how well each passage was retrieved.
 
-The features are few on purpose. Whether other passages say the same, the form of the question and the similarity of
-question and passage were tried too, and made no corpus better when they were fitted on the others (docs/adr/0008).
+The features are few on purpose. The length of the candidate, whether other passages say the same, the form of the
+question and the similarity of question and passage were tried too, and helped nothing that they were not fitted on
+(docs/adr/0008).
 """
 
 import json
@@ -38,8 +39,6 @@ class Weights:
     log_probability: float
     margin: float
     retrieval_score: float
-    length: float
-    """Of the logarithm of one more than its number of words: long candidates are right less often."""
 
     def log_odds(self, candidate: Candidate) -> float:
         """z_i of the module's formula; higher is better."""
@@ -48,13 +47,7 @@ class Weights:
             + self.log_probability * candidate.log_probability
             + self.margin * candidate.margin
             + self.retrieval_score * candidate.retrieval_score
-            + self.length * length_of(candidate)
         )
-
-
-def length_of(candidate: Candidate) -> float:
-    """The feature `length`."""
-    return math.log1p(len(candidate.text.split()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from eval.answer_metrics import RIGHT_F1, best_over_golds, f1
-from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, length_of
+from qa.confidence import N_RIVALS, Confidence, Threshold, Weights
 from training.asked import Asked, read_asked
 
 PULL = 1e-3
 """Of the weights, but not the bias, towards 0: they stay finite whatever the sample."""
-START = Weights(bias=-3.0, log_probability=0.15, margin=0.2, retrieval_score=3.0, length=-0.3)
+START = Weights(bias=-3.0, log_probability=0.15, margin=0.2, retrieval_score=3.0)
 THRESHOLDS = [round(0.01 * step, 2) for step in range(100)]
 PRECISIONS = [round(0.01 * step, 2) for step in range(50, 100)]
 MIN_ANSWERS = 100
@@ -34,7 +34,7 @@ MIN_ANSWERS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """The rivals of n questions: features `(n, N_RIVALS, 5)`, and which are there and which right, `(n, N_RIVALS)`."""
+    """The rivals of n questions: features `(n, N_RIVALS, 4)`, and which are there and which right, `(n, N_RIVALS)`."""
 
     features: NDArray[np.float64]
     there: NDArray[np.bool_]
@@ -44,12 +44,11 @@ class Corpus:
 def corpus(asked: Sequence[Asked], ranking: Weights) -> Corpus:
     """The candidates that `ranking` keeps; those it keeps depend on it, so fitting is done a few times over."""
     keeper = Confidence(weights=ranking, min_confidence=0.0, thresholds=())
-    features = np.zeros((len(asked), N_RIVALS, 5))
+    features = np.zeros((len(asked), N_RIVALS, 4))
     there, right = (np.zeros((len(asked), N_RIVALS), dtype=np.bool_) for _ in range(2))
     for row, one in enumerate(asked):
         for place, rival in enumerate(keeper.rivals(one.found)):
-            scores = [rival.log_probability, rival.margin, rival.retrieval_score, length_of(rival)]
-            features[row, place] = [1.0, *scores]
+            features[row, place] = [1.0, rival.log_probability, rival.margin, rival.retrieval_score]
             there[row, place] = True
             right[row, place] = bool(one.golds) and best_over_golds(f1, rival.text, one.golds) >= RIGHT_F1
     return Corpus(features=features, there=there, right=right)

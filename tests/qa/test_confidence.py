@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from index.errors import ModelError, QuestionError
 from index.passages import CharSpan
 from qa.candidates import Candidate
-from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, length_of, load_confidence
+from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, load_confidence
 
 FITTED = Confidence(
-    weights=Weights(bias=-0.5, log_probability=1.0, margin=0.25, retrieval_score=3.0, length=-0.3),
+    weights=Weights(bias=-0.5, log_probability=1.0, margin=0.25, retrieval_score=3.0),
     min_confidence=0.2,
     thresholds=(
         Threshold(precision=0.5, min_confidence=0.03),
@@ -23,14 +23,12 @@ FITTED = Confidence(
 )
 
 
-def candidate(
-    number: int, log_probability: float, margin: float = 0.0, retrieval_score: float = 0.0, n_words: int = 1
-) -> Candidate:
+def candidate(number: int, log_probability: float, margin: float = 0.0, retrieval_score: float = 0.0) -> Candidate:
     """A candidate that neither overlaps nor repeats one of another number."""
     return Candidate(
         article_id=f"article {number}",
         span=CharSpan(0, 1),
-        text=" ".join([f"text{number}", *["more"] * (n_words - 1)]),
+        text=f"text{number}",
         margin=margin,
         log_probability=log_probability,
         retrieval_score=retrieval_score,
@@ -38,7 +36,7 @@ def candidate(
 
 
 def candidates(limit: float) -> st.SearchStrategy[list[Candidate]]:
-    scores = st.tuples(st.floats(-limit, 0), st.floats(-limit, limit), st.floats(0, 1), st.integers(1, 30))
+    scores = st.tuples(st.floats(-limit, 0), st.floats(-limit, limit), st.floats(0, 1))
     return st.lists(scores, max_size=8).map(lambda made: [candidate(i, *three) for i, three in enumerate(made)])
 
 
@@ -46,11 +44,7 @@ def candidates(limit: float) -> st.SearchStrategy[list[Candidate]]:
 @given(candidates(20.0))
 def test_confidences_are_the_formula_of_the_module(found: list[Candidate]) -> None:
     scored, none_right = FITTED.score(found)
-    odds = {
-        c.text: math.exp(-0.5 + c.log_probability + 0.25 * c.margin + 3.0 * c.retrieval_score)
-        * (1 + c.text.count(" ") + 1) ** -0.3
-        for c in found
-    }
+    odds = {c.text: math.exp(-0.5 + c.log_probability + 0.25 * c.margin + 3.0 * c.retrieval_score) for c in found}
     total = 1 + sum(odds.values())
     assert none_right == pytest.approx(1 / total)
     assert {s.candidate.text: s.confidence for s in scored} == pytest.approx({t: o / total for t, o in odds.items()})
@@ -71,7 +65,7 @@ def test_probabilities_sum_to_one_and_fall_with_the_log_odds_however_extreme(fou
 
 @pytest.mark.parametrize(
     ("log_probability", "expected"),
-    [(-1e9, (0.0, 1.0)), (1e9, (1.0, 0.0)), (0.5 + 0.3 * math.log(2), (0.5, 0.5))],
+    [(-1e9, (0.0, 1.0)), (1e9, (1.0, 0.0)), (0.5, (0.5, 0.5))],
 )
 def test_one_candidate_against_none(log_probability: float, expected: tuple[float, float]) -> None:
     (scored,), none_right = FITTED.score([candidate(0, log_probability)])
@@ -89,20 +83,6 @@ def test_a_better_feature_gives_more_confidence_and_leaves_less_to_rivals(featur
         seen.append((by_text["text0"], -by_text["text1"], -none_right))
     assert seen == sorted(seen)
     assert len(set(seen)) == len(seen)
-
-
-@pytest.mark.parametrize(
-    ("text", "n_words"), [("33", 1), ("33 soldiers", 2), ("  3,600\n Turkish\u00a0soldiers ", 3), ("\u6771\u4eac", 1)]
-)
-def test_length_is_the_logarithm_of_one_more_than_the_words(text: str, n_words: int) -> None:
-    assert length_of(dataclasses.replace(candidate(0, 0.0), text=text)) == pytest.approx(math.log(1 + n_words))
-
-
-def test_of_two_candidates_alike_the_shorter_is_more_probable() -> None:
-    longer, shorter = (candidate(i, -1.0, n_words=n) for i, n in enumerate((12, 3)))
-    scored, _ = FITTED.score([longer, shorter])
-    assert [s.candidate for s in scored] == [shorter, longer]
-    assert scored[0].confidence / scored[1].confidence == pytest.approx((13 / 4) ** 0.3)
 
 
 def test_without_candidates_none_is_right() -> None:
@@ -149,7 +129,7 @@ def test_without_thresholds_no_precision_can_be_asked_for() -> None:
 def test_the_shipped_numbers_make_better_spans_more_probable() -> None:
     shipped = load_confidence()
     assert 0 <= shipped.min_confidence <= 1
-    better, worse = candidate(0, -0.1, 5.0, 1.0), candidate(0, -5.0, -5.0, 0.0, n_words=20)
+    better, worse = candidate(0, -0.1, 5.0, 1.0), candidate(0, -5.0, -5.0, 0.0)
     assert shipped.weights.log_odds(better) > shipped.weights.log_odds(worse)
 
 
@@ -163,7 +143,7 @@ def test_the_shipped_thresholds_rise_with_the_precision_they_keep() -> None:
 
 
 GOOD = {
-    "weights": {"bias": -0.5, "log_probability": 1, "margin": 0.25, "retrieval_score": 3.0, "length": -0.3},
+    "weights": {"bias": -0.5, "log_probability": 1, "margin": 0.25, "retrieval_score": 3.0},
     "min_confidence": 0.2,
     "thresholds": [[0.5, 0.03], [0.8, 0.4], [0.9, 0.7]],
 }

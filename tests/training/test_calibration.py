@@ -13,7 +13,7 @@ from training.asked import read_asked
 from training.calibration import METRICS, bins, estimates, main, plain_softmax
 from training.confidence import outcome
 
-WEIGHTS = Weights(bias=-3.0, log_probability=0.05, margin=1.0, retrieval_score=0.0, length=0.0)
+WEIGHTS = Weights(bias=-3.0, log_probability=0.05, margin=1.0, retrieval_score=0.0)
 
 
 def write_confidence(folder: Path, confidence: Confidence) -> None:

@@ -35,7 +35,7 @@ from training.confidence import (
 
 ROOT = Path(__file__).parents[2]
 Floats = NDArray[np.float64]
-UNEVEN = Weights(bias=-1.5, log_probability=0.4, margin=0.3, retrieval_score=1.5, length=-0.5)
+UNEVEN = Weights(bias=-1.5, log_probability=0.4, margin=0.3, retrieval_score=1.5)
 
 
 def vector(weights: Weights) -> Floats:
@@ -76,10 +76,10 @@ def test_a_corpus_holds_the_features_and_rightness_of_the_rivals_best_first() ->
     questions = [asked([other, repeated, best], GOLD), asked([]), asked([best]), asked([nothing])]
     seen = corpus(questions, START)
 
-    assert seen.features.shape == (4, N_RIVALS, 5)
+    assert seen.features.shape == (4, N_RIVALS, 4)
     assert seen.features[0, :2].tolist() == [
-        [1.0, -0.5, 5.0, 0.5, pytest.approx(math.log(3))],
-        [1.0, -1.0, 0.0, 0.5, pytest.approx(math.log(3))],
+        [1.0, -0.5, 5.0, 0.5],
+        [1.0, -1.0, 0.0, 0.5],
     ]
     assert seen.there.sum(axis=1).tolist() == [2, 0, 1, 1]
     assert seen.right[0].tolist() == [True] + [False] * (N_RIVALS - 1)
@@ -97,7 +97,7 @@ def test_a_corpus_keeps_what_its_ranking_keeps() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(-2, 2), min_size=5, max_size=5), st.integers(0, 1000))
+@given(st.lists(st.floats(-2, 2), min_size=4, max_size=4), st.integers(0, 1000))
 def test_the_loss_is_that_of_the_confidences_given_at_answer_time(numbers: list[float], seed: int) -> None:
     weights = Weights(**dict(zip(dataclasses.asdict(START), numbers, strict=True)))
     corpora = [drawn(4, seed), drawn(7, seed + 1)]
