@@ -20,9 +20,7 @@ Logits = tuple[Tensor, Tensor]
 
 
 class Trainer:
-    """Bfloat16 weights for computing, float32 masters for learning; the word embeddings are
-    not learnt, and are written as bfloat16 has them.
-    """
+    """Bfloat16 weights for computing, float32 masters for learning; word embeddings stay fixed, rounded to bfloat16."""
 
     def __init__(self, recipe: Recipe, reader: SpanReader) -> None:
         """Takes the reader over; its weights are float32, and torch has been seeded."""

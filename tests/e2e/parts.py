@@ -15,7 +15,7 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DIRECTOR = "Who is the communications director of President Erdogan?"
 AGROUND = "When did the Ever Forward run aground?"
-PERU = "What is the capital of Peru?"
+HAMLET = "Who wrote Hamlet?"
 HUGE = make_article(article_id="huge", title="A huge article", text="Nothing 😀 happened here, for long. " * 150_000)
 DOTS = Article(
     article_id="a/../b", title="An id of an older Library", text="Ids could have dots.", published=date(2030, 1, 2)

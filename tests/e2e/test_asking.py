@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from index.library import Library
 from tests.api.serving import Server
-from tests.e2e.parts import AGROUND, DESKTOP, DIRECTOR, PERU, PHONE, shoot
+from tests.e2e.parts import AGROUND, DESKTOP, DIRECTOR, HAMLET, PHONE, shoot
 
 
 def ask(page: Page, question: str) -> None:
@@ -54,7 +54,7 @@ def test_rivals_say_why_they_lost_and_passages_what_they_scored(page: Page) -> N
 
 def test_what_is_not_there_is_said(page: Page) -> None:
     page.goto("/")
-    ask(page, PERU)
+    ask(page, HAMLET)
     expect(page.locator(".answer")).to_have_text("The archive holds no answer that is sure enough.")
     expect(page.locator(".passages")).to_be_visible()
     shoot(page, "refusal")
@@ -66,7 +66,7 @@ def test_back_and_forward_show_what_was_asked_without_asking_again(page: Page, s
     page.goto("/")
     ask(page, DIRECTOR)
     first = page.locator(".answer").inner_text()
-    ask(page, PERU)
+    ask(page, HAMLET)
     page.go_back()
     expect(page.locator(".answer")).to_have_text(first)
     expect(page.locator("#q")).to_have_value(DIRECTOR)
@@ -75,11 +75,11 @@ def test_back_and_forward_show_what_was_asked_without_asking_again(page: Page, s
     expect(page.locator("h1")).to_have_text("What do the articles say?")
     page.go_forward()
     page.go_forward()
-    expect(page.locator("#q")).to_have_value(PERU)
+    expect(page.locator("#q")).to_have_value(HAMLET)
     assert len(asked) == 2
     assert page.url.startswith(f"{server.url}/?q=")
     page.reload()  # the address alone is enough: it can be shared
-    expect(page.locator("h1.question")).to_have_text(PERU)
+    expect(page.locator("h1.question")).to_have_text(HAMLET)
 
 
 def test_coming_back_from_an_article_shows_the_answer(page: Page) -> None:
@@ -184,7 +184,7 @@ def test_it_works_without_scripts(browser: Browser, server: Server) -> None:
     [
         "/",
         f"/?q={DIRECTOR}",
-        f"/?q={PERU}&after=2000-01-01",
+        f"/?q={HAMLET}&after=2000-01-01",
         "/articles",
         "/articles?q=earthquake",
         "/add",

@@ -7,12 +7,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from tests.api.serving import Server
-from tests.e2e.parts import DESKTOP, DIRECTOR, PERU, shoot, tell
+from tests.e2e.parts import DESKTOP, DIRECTOR, HAMLET, shoot, tell
 
 VIEWS = {
     "home": "/",
     "answer": f"/?q={DIRECTOR}",
-    "refusal": f"/?q={PERU}",
+    "refusal": f"/?q={HAMLET}",
     "filters": f"/?q={DIRECTOR}&after=2020-01-01",
     "bad-filters": f"/?q={DIRECTOR}&after=never",
     "too-long": "/?q=" + "x" * 1001,
