@@ -82,15 +82,14 @@ $(RUN)/negatives-%.npy: $$($$*) | install
 $(RUN)/first/weights.pt: $(RUN)/negatives-TRAIN.npy
 	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(RUN)/first --recipe first --data $(TRAIN) --negatives $<
 
+BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
+
 # Two runs from the first one's weights, in other orders: their mean is better than either.
 $(RUN)/second-%/weights.pt: $(RUN)/first/weights.pt $(RUN)/negatives-MORE.npy
-	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --start $< --seed $* \
-		--data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --start $< --seed $* $(BOTH)
 
 $(RUN)/mean.pt: $(RUN)/second-8/weights.pt $(RUN)/second-9/weights.pt
 	$(BIN)/python -m training.average $@ $^
-
-BOTH = --data $(TRAIN) --negatives $(RUN)/negatives-TRAIN.npy --data $(MORE) --negatives $(RUN)/negatives-MORE.npy
 
 # Where there is a C++ compiler, COMPILED=--compiled makes the teacher faster.
 $(RUN)/teacher/weights.pt: $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy

@@ -58,7 +58,8 @@ def answer_recall_at(k: int, holding: Sequence[bool]) -> float:
 
     `holding` says of each passage, in order of rank, whether it does (`holds_answer`).
     Source: Chen et al. 2017 (DrQA). Pitfall: a short gold ("33") stands in many passages that do not answer the
-    question, so this is too kind, and never below success@k. It bounds what a reader of k passages can reach.
+    question, so this is too kind, and (but for copies) never below success@k. It bounds what a reader of k passages can
+    reach.
     """
     return float(any(holding[:k]))
 

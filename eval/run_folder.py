@@ -78,9 +78,9 @@ class RankedPassage:
 class PredictedQuestion:
     """One line of `predictions.jsonl`: the question with its gold, and what was predicted, best first.
 
-    `gold_grades` are those of everything relevant in the archive, highest first; `gold_passages` say where it is (empty
-    where only articles are judged). `citation_valid`: the best candidate's span was re-read and is what it said; None
-    without candidates.
+    `gold_grades` are those of everything relevant in the archive, highest first, copies counted once; `gold_passages`
+    say where it is (empty where only articles are judged). `citation_valid`: the best candidate's span was re-read and
+    is what it said; None without candidates.
     """
 
     question: Question

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.api.parts import write_squad
-from training.negatives import N_NEGATIVES, mine
+from training.negatives import N_NEGATIVES, _any_without, mine
 
 SHIP = (
     "The Ever Given ran aground in the Suez Canal.",
@@ -34,6 +34,11 @@ def test_what_is_retrieved_and_lacks_the_gold_answer_in_any_case_is_taken_best_f
     assert of_ship == [2]  # not its own, nor the one that has the answer in capitals
     assert set(of_dug) == {0, 2}
     assert set(of_peru) == {0, 1}
+
+
+def test_where_none_was_retrieved_any_paragraph_without_the_answer_is_taken() -> None:
+    contexts = ["in lima", "in oslo", "in lima too", "in cairo"]
+    assert {_any_without("lima", contexts, seed) for seed in range(50)} == {1, 3}
 
 
 def test_where_every_paragraph_has_the_answer_there_is_no_negative(tmp_path: Path) -> None:
