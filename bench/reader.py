@@ -45,7 +45,8 @@ from eval.datasets import read_dataset
 from index.errors import DatasetError
 from index.passages import CharSpan
 from index.records import Filters
-from qa.reader import PassageText, Reader, ReadSpan
+from qa.reader import Reader, ReadSpan
+from qa.windows import PassageText
 
 PEER = "pytorch"
 GRAPHS = {"int8": "reader.onnx", "float32": "reader-float32.onnx"}

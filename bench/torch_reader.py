@@ -11,8 +11,8 @@ from transformers import BertConfig, BertForQuestionAnswering
 
 from index.passages import CharSpan
 from qa.decode import top_spans
-from qa.reader import PassageText, ReadSpan
-from qa.windows import Window, WindowBuilder
+from qa.reader import ReadSpan
+from qa.windows import PassageText, Window, WindowBuilder
 
 _SPANS_PER_WINDOW = 10
 
@@ -33,8 +33,8 @@ class TorchReader:
         """For each passage its best spans, best first."""
         windows = [
             (place, window)
-            for place, passage in enumerate(passages)
-            for window in self._builder.windows(question, passage.title, passage.text)
+            for place, of_passage in enumerate(self._builder.windows_of_all(question, passages))
+            for window in of_passage
         ]
         starts, ends = self._logits([window for _, window in windows])
         found: list[list[ReadSpan]] = [[] for _ in passages]

@@ -10,6 +10,9 @@ from index.retriever import RetrievedPassage
 from qa.reader import ReadSpan
 from qa.tidy import tidy_span
 
+N_OTHERS = 9
+TYPICAL_MARGIN, TYPICAL_RETRIEVAL_SCORE = -8.0, 0.5
+"""Of another passage, about the medians: what counts where fewer than ten passages are read."""
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _MEANT = re.compile(r"-[$]?(?=\d)|(?<=\d)[/:'](?=\d)|\.(?=\d)")
 """Not punctuation: without them 3.6 and 36, -$5 and $5, 9/11 and 911 would be one."""
@@ -21,6 +24,9 @@ class Candidate:
 
     `margin` and `log_probability` are the reader's scores, see `ReadSpan`; `retrieval_score` in [0, 1] is that of the
     passage in which the reader found it. Higher is better in all three.
+
+    `others_margin` and `others_retrieval_score` are the means of the best margin and of the retrieval score over nine
+    other passages, the best retrieved: they tell what the scores of this kind of text are like.
     """
 
     article_id: str
@@ -29,13 +35,15 @@ class Candidate:
     margin: float
     log_probability: float
     retrieval_score: float
+    others_margin: float
+    others_retrieval_score: float
 
 
 def candidates(passages: Sequence[RetrievedPassage], readings: Sequence[Sequence[ReadSpan]]) -> list[Candidate]:
     """Candidates of all passages, tidied, in no particular order and not yet merged."""
-    found = []
-    for retrieved, spans in zip(passages, readings, strict=True):
-        passage = retrieved.passage
+    found, bests = [], _bests(passages, readings)[: N_OTHERS + 1]
+    for place, (retrieved, spans) in enumerate(zip(passages, readings, strict=True)):
+        passage, (others_margin, others_score) = retrieved.passage, _means_of_others(place, bests)
         for read in spans:
             tidy = tidy_span(passage.text, read.span)
             if tidy is None:
@@ -49,9 +57,40 @@ def candidates(passages: Sequence[RetrievedPassage], readings: Sequence[Sequence
                     margin=read.margin,
                     log_probability=read.log_probability,
                     retrieval_score=retrieved.retrieval_score,
+                    others_margin=others_margin,
+                    others_retrieval_score=others_score,
                 )
             )
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Best:
+    """Of a passage in which something was found: the best margin, and how well it was retrieved."""
+
+    place: int
+    margin: float
+    retrieval_score: float
+
+
+def _bests(passages: Sequence[RetrievedPassage], readings: Sequence[Sequence[ReadSpan]]) -> list[_Best]:
+    return [
+        _Best(place=place, margin=max(span.margin for span in spans), retrieval_score=retrieved.retrieval_score)
+        for place, (retrieved, spans) in enumerate(zip(passages, readings, strict=True))
+        if spans
+    ]
+
+
+def _means_of_others(place: int, bests: Sequence[_Best]) -> tuple[float, float]:
+    """The mean margin and retrieval score over the first nine other passages; those that lack count as typical.
+
+    Nine whatever the number of passages read, so that the means are of one kind: the twentieth passage is always poor.
+    """
+    others = [best for best in bests if best.place != place][:N_OTHERS]
+    n_lacking = N_OTHERS - len(others)
+    margin = sum(best.margin for best in others) + n_lacking * TYPICAL_MARGIN
+    score = sum(best.retrieval_score for best in others) + n_lacking * TYPICAL_RETRIEVAL_SCORE
+    return margin / N_OTHERS, score / N_OTHERS
 
 
 def merge(ranked: Sequence[Candidate]) -> list[Candidate]:

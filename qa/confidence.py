@@ -4,9 +4,11 @@ Each candidate i has log-odds z_i = bias + sum of weight x feature; "no candidat
 is exp(z_i) / (1 + sum of exp(z_j)) over the candidates of all passages read: the reader's scores of different passages
 meet here, in one normalisation, together with how well each passage was retrieved.
 
-The features are few on purpose. The length of the candidate, whether other passages say the same, the form of the
-question and the similarity of question and passage were tried too, and helped nothing that they were not fitted on
-(docs/adr/0008).
+How much a margin says depends on the text: on reviews the reader gives a passage without the answer -5, on an
+encyclopedia -9. So what it gives the other passages that were read, and how well those were retrieved, shift the
+log-odds and change the slope of the margin (docs/adr/0019). The length of the candidate, whether other passages say the
+same, the form of the question and the similarity of question and passage were tried too, and helped nothing that they
+were not fitted on (docs/adr/0008).
 """
 
 import json
@@ -21,6 +23,8 @@ from qa.reader import WEIGHTS
 
 N_RIVALS = 10
 """Candidates, after merging, that share the probability."""
+MARGIN_UNIT = 10.0
+"""Of a margin where two are multiplied: about its size, so that all weights are of one order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +37,46 @@ class ScoredCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """What each feature adds to a candidate's log-odds."""
+    """What each feature, in the order of `features`, adds to a candidate's log-odds."""
 
     bias: float
     log_probability: float
     margin: float
     retrieval_score: float
+    others_margin: float
+    others_retrieval_score: float
+    margin_by_others_margin: float
+    margin_by_others_retrieval_score: float
 
     def log_odds(self, candidate: Candidate) -> float:
         """z_i of the module's formula; higher is better."""
+        slope = (
+            self.margin
+            + self.margin_by_others_margin * candidate.others_margin / MARGIN_UNIT
+            + self.margin_by_others_retrieval_score * candidate.others_retrieval_score
+        )
         return (
             self.bias
             + self.log_probability * candidate.log_probability
-            + self.margin * candidate.margin
+            + slope * candidate.margin
             + self.retrieval_score * candidate.retrieval_score
+            + self.others_margin * candidate.others_margin
+            + self.others_retrieval_score * candidate.others_retrieval_score
         )
+
+
+def features(candidate: Candidate) -> tuple[float, ...]:
+    """What `Weights` multiplies, in its order."""
+    return (
+        1.0,
+        candidate.log_probability,
+        candidate.margin,
+        candidate.retrieval_score,
+        candidate.others_margin,
+        candidate.others_retrieval_score,
+        candidate.margin * candidate.others_margin / MARGIN_UNIT,
+        candidate.margin * candidate.others_retrieval_score,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from index.retriever import RetrievedPassage, Retriever
 from qa.candidates import candidates
 from qa.citation import Citation, cite, cite_copies
 from qa.confidence import Confidence, ScoredCandidate
-from qa.reader import PassageText, Reader
+from qa.reader import Reader
+from qa.windows import PassageText
 
 MAX_QUESTION_CHARS = 1000
 PASSAGES_READ = 10

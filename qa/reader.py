@@ -13,18 +13,10 @@ from index.embedder import available_cores
 from index.errors import ModelError, QuestionError
 from index.passages import CharSpan
 from qa.decode import top_spans
-from qa.windows import MAX_QUESTION_TOKENS, Window, WindowBuilder
+from qa.windows import MAX_QUESTION_TOKENS, PassageText, Window, WindowBuilder
 
 WEIGHTS = Path(__file__).parent / "weights"
 _SPANS_PER_PASSAGE = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassageText:
-    """What the reader reads of a passage: the title gives context, answers come from the text only."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +78,8 @@ class Reader:
         """
         windows = [
             (place, window)
-            for place, passage in enumerate(passages)
-            for window in self._builder.windows(question, passage.title, passage.text)
+            for place, of_passage in enumerate(self._builder.windows_of_all(question, passages))
+            for window in of_passage
         ]
         found: list[dict[CharSpan, ReadSpan]] = [{} for _ in passages]
         readings = self._threads.map(self._read_window, [window for _, window in windows])
@@ -104,10 +96,7 @@ class Reader:
         ids = window.input_ids[None, :]
         types = np.zeros_like(ids)
         types[:, window.passage_start :] = 1
-        start, end = self._session.run(
-            ["start_logits", "end_logits"],
-            {"input_ids": ids, "token_type_ids": types, "attention_mask": np.ones_like(ids)},
-        )
+        start, end = self._session.run(["start_logits", "end_logits"], {"input_ids": ids, "token_type_ids": types})
         return list(_spans(window, start[0], end[0]))
 
 

@@ -22,6 +22,14 @@ MAX_TITLE_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassageText:
+    """What the reader reads of a passage: the title gives context, answers come from the text only."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizedText:
     """Token ids `(n,)` int64 and the characters `[start, end)` of each in its text, `(n, 2)` int64."""
 
@@ -70,12 +78,23 @@ class WindowBuilder:
 
     def windows(self, question: str, title: str, passage: str) -> list[Window]:
         """All windows over one passage, first to last; together they hold every token of it."""
-        question_tokens, title_tokens, passage_tokens = self.tokenize([question, title, passage])
-        prefix = self.prefix(question_tokens.ids, title_tokens.ids)
+        return self.windows_of_all(question, [PassageText(title=title, text=passage)])[0]
+
+    def windows_of_all(self, question: str, passages: Sequence[PassageText]) -> list[list[Window]]:
+        """Of each passage its windows; tokenised all at once, which takes half as long as one after another."""
+        asked, *read = self.tokenize(
+            [question, *(text for passage in passages for text in (passage.title, passage.text))]
+        )
+        return [
+            self._windows(self.prefix(asked.ids, title.ids), text)
+            for title, text in zip(read[::2], read[1::2], strict=True)
+        ]
+
+    def _windows(self, prefix: NDArray[np.int64], passage: TokenizedText) -> list[Window]:
         room = MAX_WINDOW_TOKENS - len(prefix) - 1
-        last = max(len(passage_tokens.ids) - room, 0)
+        last = max(len(passage.ids) - room, 0)
         starts = [*range(0, last, room - STRIDE_TOKENS), last]
-        return [self.window(prefix, passage_tokens, start, start + room) for start in starts]
+        return [self.window(prefix, passage, start, start + room) for start in starts]
 
     def prefix(self, question_ids: NDArray[np.int64], title_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """`[CLS] question [SEP] title [SEP]`, question and title cut to what is read of them."""

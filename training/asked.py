@@ -26,7 +26,8 @@ from index.errors import ArticleError, DatasetError
 from index.records import Filters
 from qa.candidates import Candidate, candidates
 from qa.pipeline import PASSAGES_READ
-from qa.reader import PassageText, Reader
+from qa.reader import Reader
+from qa.windows import PassageText
 
 SEED = 7
 

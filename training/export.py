@@ -23,12 +23,13 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from eval.squad import SquadParagraph, read_squad
 from qa.windows import MAX_WINDOW_TOKENS, Window, WindowBuilder
+from training.alone import Alone
 from training.data import training_part
 from training.encoder import SpanReader
 from training.smooth import smooth
 from training.teacher import teacher_of
 
-INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+INPUTS = ("input_ids", "token_type_ids")
 OUTPUTS = ("start_logits", "end_logits")
 N_WINDOWS = 128
 """As many as show how wide the int8 products' inputs are."""
@@ -71,14 +72,14 @@ def some_windows(paragraphs: Sequence[SquadParagraph]) -> list[Window]:
 
 
 def write_float32(reader: SpanReader, file: Path) -> None:
-    """The reader's float32 graph; batch and tokens are free."""
+    """The float32 graph of the reader for windows without padding; batch and tokens are free."""
     # Distinct tensors: the exporter takes one tensor given three times for one input.
     example = tuple(torch.ones((2, 9), dtype=torch.int64) for _ in INPUTS)
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=4, max=MAX_WINDOW_TOKENS)}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            reader,
+            Alone(reader),
             example,
             str(file),
             input_names=list(INPUTS),

@@ -6,6 +6,7 @@ They are what the product itself would read for the question: the first passages
 of the file's paragraphs (built once and kept in the cache, as `quoth eval run` does).
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,10 +31,10 @@ N_CANDIDATES = 24
 def mine(train_file: Path, out_file: Path) -> None:
     """Write `(n_questions, 8)` int32: paragraph indices, best retrieved first, of the training part.
 
-    A paragraph that contains the gold answer as text, in whatever case, is not taken: it may well answer.
+    A paragraph in which the gold answer stands as whole words, in whatever case, is not taken: it may well answer.
 
     Raises:
-        SystemExit: every paragraph contains a question's gold answer.
+        SystemExit: every paragraph holds a question's gold answer.
     """
     settings = Settings()
     paragraphs = training_part(read_squad(train_file))
@@ -45,9 +46,17 @@ def mine(train_file: Path, out_file: Path) -> None:
     for row, example in enumerate(track(pool, description="Searching")):
         gold = paragraphs[example.paragraph].context[example.start : example.end].casefold()
         ranked = _ranked(archive.retriever, example, place_of)
-        wrong = [place for place in ranked if gold not in contexts[place]] or [_any_without(gold, contexts, row)]
+        wrong = [place for place in ranked if not holds(contexts[place], gold)] or [_any_without(gold, contexts, row)]
         found[row] = np.resize(np.array(wrong[:N_NEGATIVES], dtype=np.int32), N_NEGATIVES)  # repeats them
     np.save(out_file, found)
+
+
+def holds(context: str, gold: str) -> bool:
+    """Whether the gold answer stands in the context as whole words; both are in folded case.
+
+    Whole, for "i" is an answer in Amazon's reviews and a letter of each of them.
+    """
+    return re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", context) is not None
 
 
 def _places(library: Library, paragraphs: Sequence[SquadParagraph]) -> dict[str, int]:
@@ -66,11 +75,11 @@ def _ranked(retriever: Retriever, example: Example, place_of: dict[str, int]) ->
 
 
 def _any_without(gold: str, contexts: Sequence[str], seed: int) -> int:
-    """A random paragraph that does not contain the gold answer; both are in folded case."""
+    """A random paragraph that does not hold the gold answer; both are in folded case."""
     for place in np.random.default_rng(seed).permutation(len(contexts)):
-        if gold not in contexts[place]:
+        if not holds(contexts[place], gold):
             return int(place)
-    raise SystemExit(f"every paragraph contains the answer {gold!r}: there is no negative for its question")
+    raise SystemExit(f"every paragraph holds the answer {gold!r}: there is no negative for its question")
 
 
 if __name__ == "__main__":

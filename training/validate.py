@@ -20,8 +20,9 @@ from eval.answer_metrics import best_over_golds, exact_match, f1
 from eval.bootstrap import estimate_mean
 from eval.squad import SquadParagraph, read_squad
 from index.passages import CharSpan
-from qa.reader import PassageText, Reader
+from qa.reader import Reader
 from qa.tidy import tidy_span
+from qa.windows import PassageText
 from training.data import validation_part
 
 FLOAT32, INT8 = "reader-float32.onnx", "reader.onnx"

@@ -12,7 +12,7 @@ from qa.reader import WEIGHTS
 from qa.windows import MAX_WINDOW_TOKENS, Window
 
 _N_TOKENS = 30_522
-_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+_INPUTS = ("input_ids", "token_type_ids")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,13 @@ def _model(tables: Tables) -> onnx.ModelProto:
         "start": tables.start,
         "end": tables.end,
         "place": tables.place,
+        "zero": np.array(0, dtype=np.int64),
         "one": np.array(1, dtype=np.int64),
     }
     nodes = [
-        helper.make_node("CumSum", ["attention_mask", "one"], ["count"]),
+        helper.make_node("Mul", ["input_ids", "zero"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "one"], ["ones"]),
+        helper.make_node("CumSum", ["ones", "one"], ["count"]),
         helper.make_node("Sub", ["count", "one"], ["places"]),
         helper.make_node("Gather", ["place", "places"], ["added"]),
     ]

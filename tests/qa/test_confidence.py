@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import math
 from pathlib import Path
@@ -10,10 +11,19 @@ from hypothesis import strategies as st
 from index.errors import ModelError, QuestionError
 from index.passages import CharSpan
 from qa.candidates import Candidate
-from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, load_confidence
+from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, features, load_confidence
 
 FITTED = Confidence(
-    weights=Weights(bias=-0.5, log_probability=1.0, margin=0.25, retrieval_score=3.0),
+    weights=Weights(
+        bias=-0.5,
+        log_probability=1.0,
+        margin=0.25,
+        retrieval_score=3.0,
+        others_margin=-0.125,
+        others_retrieval_score=-1.0,
+        margin_by_others_margin=0.1,
+        margin_by_others_retrieval_score=-0.2,
+    ),
     min_confidence=0.2,
     thresholds=(
         Threshold(precision=0.5, min_confidence=0.03),
@@ -23,7 +33,13 @@ FITTED = Confidence(
 )
 
 
-def candidate(number: int, log_probability: float, margin: float = 0.0, retrieval_score: float = 0.0) -> Candidate:
+def candidate(
+    number: int,
+    log_probability: float,
+    margin: float = 0.0,
+    retrieval_score: float = 0.0,
+    others: tuple[float, float] = (0.0, 0.0),
+) -> Candidate:
     """A candidate that neither overlaps nor repeats one of another number."""
     return Candidate(
         article_id=f"article {number}",
@@ -32,19 +48,26 @@ def candidate(number: int, log_probability: float, margin: float = 0.0, retrieva
         margin=margin,
         log_probability=log_probability,
         retrieval_score=retrieval_score,
+        others_margin=others[0],
+        others_retrieval_score=others[1],
     )
 
 
 def candidates(limit: float) -> st.SearchStrategy[list[Candidate]]:
-    scores = st.tuples(st.floats(-limit, 0), st.floats(-limit, limit), st.floats(0, 1))
-    return st.lists(scores, max_size=8).map(lambda made: [candidate(i, *three) for i, three in enumerate(made)])
+    others = st.tuples(st.floats(-20, 20), st.floats(0, 1))
+    scores = st.tuples(st.floats(-limit, 0), st.floats(-limit, limit), st.floats(0, 1), others)
+    return st.lists(scores, max_size=8).map(lambda made: [candidate(i, *scores) for i, scores in enumerate(made)])
 
 
 @settings(max_examples=200, deadline=None)
 @given(candidates(20.0))
 def test_confidences_are_the_formula_of_the_module(found: list[Candidate]) -> None:
     scored, none_right = FITTED.score(found)
-    odds = {c.text: math.exp(-0.5 + c.log_probability + 0.25 * c.margin + 3.0 * c.retrieval_score) for c in found}
+    odds = {}
+    for c in found:
+        slope = 0.25 + 0.1 * c.others_margin / 10 - 0.2 * c.others_retrieval_score
+        others = -0.125 * c.others_margin - 1.0 * c.others_retrieval_score
+        odds[c.text] = math.exp(-0.5 + c.log_probability + slope * c.margin + 3.0 * c.retrieval_score + others)
     total = 1 + sum(odds.values())
     assert none_right == pytest.approx(1 / total)
     assert {s.candidate.text: s.confidence for s in scored} == pytest.approx({t: o / total for t, o in odds.items()})
@@ -129,8 +152,18 @@ def test_without_thresholds_no_precision_can_be_asked_for() -> None:
 def test_the_shipped_numbers_make_better_spans_more_probable() -> None:
     shipped = load_confidence()
     assert 0 <= shipped.min_confidence <= 1
-    better, worse = candidate(0, -0.1, 5.0, 1.0), candidate(0, -5.0, -5.0, 0.0)
-    assert shipped.weights.log_odds(better) > shipped.weights.log_odds(worse)
+    for others in itertools.product((-15.0, -8.0, 0.0, 8.0), (0.0, 0.5, 1.0)):
+        better, worse = candidate(0, -0.1, 5.0, 1.0, others), candidate(0, -5.0, -5.0, 0.0, others)
+        assert shipped.weights.log_odds(better) > shipped.weights.log_odds(worse)
+
+
+def test_a_feature_adds_its_weight_times_itself() -> None:
+    found = candidate(0, -1.5, 4.0, 0.75, (-6.0, 0.25))
+    weights = dataclasses.astuple(FITTED.weights)
+    assert len(features(found)) == len(weights)
+    assert FITTED.weights.log_odds(found) == pytest.approx(
+        sum(w * f for w, f in zip(weights, features(found), strict=True))
+    )
 
 
 def test_the_shipped_thresholds_rise_with_the_precision_they_keep() -> None:
@@ -143,7 +176,7 @@ def test_the_shipped_thresholds_rise_with_the_precision_they_keep() -> None:
 
 
 GOOD = {
-    "weights": {"bias": -0.5, "log_probability": 1, "margin": 0.25, "retrieval_score": 3.0},
+    "weights": {**dataclasses.asdict(FITTED.weights), "log_probability": 1},
     "min_confidence": 0.2,
     "thresholds": [[0.5, 0.03], [0.8, 0.4], [0.9, 0.7]],
 }

@@ -56,7 +56,14 @@ def check_cited(reply: Reply, library: Library) -> None:
 def prediction(*confidences: float) -> Prediction:
     found = [
         Candidate(
-            article_id="one", span=CharSpan(0, 1), text=str(i), margin=0.0, log_probability=0.0, retrieval_score=0.0
+            article_id="one",
+            span=CharSpan(0, 1),
+            text=str(i),
+            margin=0.0,
+            log_probability=0.0,
+            retrieval_score=0.0,
+            others_margin=0.0,
+            others_retrieval_score=0.0,
         )
         for i in range(len(confidences))
     ]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from index.errors import ModelError, QuestionError
 from index.passages import CharSpan
-from qa.reader import WEIGHTS, PassageText, Reader, ReadSpan
-from qa.windows import MAX_QUESTION_TOKENS, WindowBuilder
+from qa.reader import WEIGHTS, Reader, ReadSpan
+from qa.windows import MAX_QUESTION_TOKENS, PassageText, WindowBuilder
 from tests.qa.texts import hard_texts
 
 QUESTION = "Where did the container ship run aground?"
@@ -57,7 +57,7 @@ def by_hand(passages: list[PassageText]) -> list[list[ReadSpan]]:
     for window in windows:
         n, before = len(window.input_ids), window.passage_start
         rows = {"input_ids": [*window.input_ids], "token_type_ids": [0] * before + [1] * (n - before)}
-        feed = {name: np.array([row], dtype=np.int64) for name, row in {**rows, "attention_mask": [1] * n}.items()}
+        feed = {name: np.array([row], dtype=np.int64) for name, row in rows.items()}
         start, end = session.run(["start_logits", "end_logits"], feed)
         starts.append(start[0].astype(np.float64))
         ends.append(end[0].astype(np.float64))

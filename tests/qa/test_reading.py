@@ -13,9 +13,9 @@ from index.passages import CharSpan
 from index.records import StoredPassage
 from index.retriever import RetrievedPassage
 from qa.candidates import Candidate, candidates
-from qa.reader import PassageText, Reader, ReadSpan
+from qa.reader import Reader, ReadSpan
 from qa.tidy import tidy_span
-from qa.windows import Window, WindowBuilder
+from qa.windows import PassageText, Window, WindowBuilder
 from tests.qa.made_reader import Tables, made_reader
 from tests.qa.texts import hard_texts
 
@@ -94,6 +94,8 @@ def expected(tables: Tables, builder: WindowBuilder, retrieved: RetrievedPassage
                     margin=read.margin,
                     log_probability=read.log_probability,
                     retrieval_score=retrieved.retrieval_score,
+                    others_margin=0.0,  # not compared here
+                    others_retrieval_score=0.0,
                 )
             )
     return found

@@ -21,6 +21,7 @@ def candidate(
     margin: float = 0.0,
     log_probability: float = -1.0,
     retrieval_score: float = 0.5,
+    others: tuple[float, float] = (-8.0, 0.5),
 ) -> Candidate:
     """A candidate at the beginning of its article."""
     return Candidate(
@@ -30,6 +31,8 @@ def candidate(
         margin=margin,
         log_probability=log_probability,
         retrieval_score=retrieval_score,
+        others_margin=others[0],
+        others_retrieval_score=others[1],
     )
 
 
@@ -43,13 +46,13 @@ def drawn(n: int, seed: int) -> list[Asked]:
     rng = np.random.default_rng(seed)
     questions = []
     for _ in range(n):
-        found = []
+        found, others = [], (float(rng.normal(-6, 4)), float(rng.random()))
         for place in range(rng.integers(0, 14)):
             margin = float(rng.normal(0, 4))
             right = rng.random() < 1 / (1 + np.exp(3 - margin))
             text = f"{GOLD} soldiers" if right else " ".join([f"wrong{place}", *["more"] * rng.integers(0, 5)])
             scores = {"log_probability": -float(rng.exponential(3)), "retrieval_score": float(rng.random())}
-            found.append(candidate(text, article_id=f"article {place}", margin=margin, **scores))
+            found.append(candidate(text, article_id=f"article {place}", margin=margin, others=others, **scores))
         questions.append(asked(found, *([GOLD] if rng.random() < 2 / 3 else [])))
     return questions
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from qa.confidence import Confidence, Threshold, Weights
+from qa.confidence import Confidence, Threshold
 from tests.training.asked_parts import GOLD, asked, candidate, drawn, write_asked
 from training.asked import read_asked
 from training.calibration import METRICS, bins, estimates, main, plain_softmax
-from training.confidence import outcome
+from training.confidence import START, outcome
 
-WEIGHTS = Weights(bias=-3.0, log_probability=0.05, margin=1.0, retrieval_score=0.0)
+WEIGHTS = dataclasses.replace(START, log_probability=0.05, margin=1.0, retrieval_score=0.0)
 
 
 def write_confidence(folder: Path, confidence: Confidence) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.api.parts import write_squad
-from training.negatives import N_NEGATIVES, _any_without, mine
+from training.negatives import N_NEGATIVES, _any_without, holds, mine
 
 SHIP = (
     "The Ever Given ran aground in the Suez Canal.",
@@ -41,6 +41,19 @@ def test_where_none_was_retrieved_any_paragraph_without_the_answer_is_taken() ->
     assert {_any_without("lima", contexts, seed) for seed in range(50)} == {1, 3}
 
 
+@pytest.mark.parametrize(
+    ("context", "there"),
+    [("i like it", True), ("it is fine", False), ("(i)", True), ("what i", True), ("it's $3.6 a day", True)],
+)
+def test_an_answer_is_there_as_whole_words(context: str, *, there: bool) -> None:
+    assert holds(context, "$3.6" if "$" in context else "i") is there
+
+
+def test_a_letter_of_every_paragraph_is_no_answer_of_it(tmp_path: Path) -> None:
+    letter = ("Give i, it said.", [("What is the letter?", "i")])
+    assert sorted(mined(tmp_path, letter, SHIP, PERU)[0]) == [1, 2]
+
+
 def test_where_every_paragraph_has_the_answer_there_is_no_negative(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="every paragraph contains the answer 'suez canal'"):
+    with pytest.raises(SystemExit, match="every paragraph holds the answer 'suez canal'"):
         mined(tmp_path, SHIP, (DUG[0], []))

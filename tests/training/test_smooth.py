@@ -111,7 +111,7 @@ def test_int8_comes_closer_to_float32(tmp_path: Path) -> None:
         write_int8(tmp_path / f"{name}.onnx", tmp_path / f"{name}-int8.onnx")
         session = onnxruntime.InferenceSession(str(tmp_path / f"{name}-int8.onnx"))
         found = [
-            np.concatenate(session.run(None, dict(zip(INPUTS, map(Tensor.numpy, inputs_of(window)), strict=True))))
+            np.concatenate(session.run(None, dict(zip(INPUTS, map(Tensor.numpy, inputs_of(window)[:2]), strict=True))))
             for window in windows()
         ]
         flat = np.concatenate([logits.ravel() for logits in found])

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from eval.squad import SquadAnswer, SquadParagraph, SquadQuestion
-from qa.reader import PassageText, Reader
+from qa.reader import Reader
+from qa.windows import PassageText
 from training.validate import Scores, best_text, scores, validate
 
 SHIP = "The container ship Ever Given ran aground in the Suez Canal on Tuesday."
