@@ -1,5 +1,5 @@
 """How the shipped reader was made. Not installed with the product.
 
 Reading order: questions, data, negatives, encoder, recipe, trainer, shards, train, average, teacher, teach, labels,
-smooth, export, validate, split, asked, confidence, calibration.
+smooth, alone, export, shipped, validate, split, asked, confidence, calibration.
 """

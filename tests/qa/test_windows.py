@@ -17,6 +17,7 @@ from qa.windows import (
     MAX_TITLE_TOKENS,
     MAX_WINDOW_TOKENS,
     STRIDE_TOKENS,
+    PassageText,
     TokenizedText,
     Window,
     WindowBuilder,
@@ -56,6 +57,21 @@ def bert_form(text: str) -> str:
         for char in unicodedata.normalize("NFD", text)
         if unicodedata.category(char) not in {"Mn", "Cc", "Cf"} and char != "\ufffd"
     )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["", "Idlib"]), hard_texts(), st.sampled_from([1, 100])), max_size=4))
+def test_the_windows_of_all_passages_are_those_of_each(made: list[tuple[str, str, int]]) -> None:
+    passages = [PassageText(title=title, text=text * times) for title, text, times in made]
+    together = BUILDER.windows_of_all("Who?", passages)
+    assert len(together) == len(passages)
+    for windows, passage in zip(together, passages, strict=True):
+        alone = BUILDER.windows("Who?", passage.title, passage.text)
+        assert len(windows) == len(alone)
+        for one, other in zip(windows, alone, strict=True):
+            assert np.array_equal(one.input_ids, other.input_ids)
+            assert np.array_equal(one.offsets, other.offsets)
+            assert one.passage_start == other.passage_start
 
 
 @settings(max_examples=60, deadline=None)
