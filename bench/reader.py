@@ -2,8 +2,8 @@
 
     python -m bench.reader LIBRARY QUESTIONS READER_DIR [--limit 100] [--rounds 1] [--out FILE.jsonl]
 
-READER_DIR is what `make reader` leaves in RUN: `reader.onnx` (int8, as shipped), `reader-float32.onnx`, `weights.pt`
-and `tokenizer.json`.
+READER_DIR is what `make reader` leaves in RUN, or for the reader that ships `python -m training.shipped
+qa/weights/reader.onnx READER_DIR`: `reader.onnx` (int8), `reader-float32.onnx`, `weights.pt` and `tokenizer.json`.
 
 Method: three readers of the same training. `int8` and `float32` are the product's `qa.reader.Reader` on the two graphs.
 `pytorch` is `bench.torch_reader`: transformers' BertForQuestionAnswering with the same float32 weights, in inference
