@@ -4,8 +4,8 @@ Each candidate i has log-odds z_i = bias + sum of weight x feature; "no candidat
 is exp(z_i) / (1 + sum of exp(z_j)) over the candidates of all passages read: the reader's scores of different passages
 meet here, in one normalisation, together with how well each passage was retrieved.
 
-How much a margin says depends on the text: on reviews the reader gives a passage without the answer -5, on an
-encyclopedia -9. So what it gives the other passages that were read, and how well those were retrieved, shift the
+How much a margin says depends on the text: its mean over the passages read is -5 on reviews, -9 on an encyclopedia.
+So what it gives the other passages that were read, and how well those were retrieved, shift the
 log-odds and change the slope of the margin (docs/adr/0019). The length of the candidate, whether other passages say the
 same, the form of the question and the similarity of question and passage were tried too, and helped nothing that they
 were not fitted on (docs/adr/0008).

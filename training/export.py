@@ -43,6 +43,11 @@ def export(weights_file: Path, out_dir: Path, data: Path) -> None:
     reader = reader_of(torch.load(weights_file, weights_only=True)).eval()
     n_smoothed = smooth(reader, some_windows(training_part(read_squad(data))))
     print(json.dumps({"smoothed": n_smoothed}))
+    write_files(reader, out_dir)
+
+
+def write_files(reader: SpanReader, out_dir: Path) -> None:
+    """Write both graphs of a reader, as it is, and the tokenizer."""
     write_float32(reader, out_dir / "reader-float32.onnx")
     write_int8(out_dir / "reader-float32.onnx", out_dir / "reader.onnx")
     shutil.copyfile(MODEL_DIR / "tokenizer.json", out_dir / "tokenizer.json")

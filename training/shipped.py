@@ -8,7 +8,6 @@ took away stays away, which costs next to nothing: the reader is as good in int8
 """
 
 import json
-import shutil
 from pathlib import Path
 
 import onnx
@@ -19,7 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from training.encoder import SpanReader
-from training.export import write_float32, write_int8
+from training.export import write_files
 from training.smooth import Smoothed
 
 PRODUCTS = ("qkv", "out", "up", "down")
@@ -80,9 +79,7 @@ def main(graph_file: Path, out_dir: Path) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     reader = shipped(graph_file)
     torch.save(plain_weights(reader), out_dir / "weights.pt")
-    write_float32(reader, out_dir / "reader-float32.onnx")
-    write_int8(out_dir / "reader-float32.onnx", out_dir / "reader.onnx")
-    shutil.copyfile(MODEL_DIR / "tokenizer.json", out_dir / "tokenizer.json")
+    write_files(reader, out_dir)
 
 
 if __name__ == "__main__":
