@@ -46,7 +46,7 @@ from index.errors import DatasetError
 from index.passages import CharSpan
 from index.records import Filters
 from qa.reader import Reader, ReadSpan
-from qa.windows import PassageText
+from qa.windows import PassageText, passage_text
 
 PEER = "pytorch"
 GRAPHS = {"int8": "reader.onnx", "float32": "reader-float32.onnx"}
@@ -118,12 +118,12 @@ def sample(library: Path, questions_file: Path, limit: int) -> list[tuple[str, l
     rows = np.random.default_rng(7).permutation(len(held))[:limit]
     asked = []
     for question in (held[row] for row in rows):
-        found = [retrieved.passage for retrieved in archive.retriever.retrieve(question, max(PASSAGES), Filters())]
+        found = archive.retriever.retrieve(question, max(PASSAGES), Filters())
         if len(found) < max(PASSAGES):
             raise DatasetError(
                 f"{library}: {len(found)} passages for {question!r}, {max(PASSAGES)} are needed; add more"
             )
-        asked.append((question, [PassageText(title=passage.title, text=passage.text) for passage in found]))
+        asked.append((question, [passage_text(one.passage) for one in found]))
     return asked
 
 

@@ -12,7 +12,7 @@ from qa.candidates import candidates
 from qa.citation import Citation, cite, cite_copies
 from qa.confidence import Confidence, ScoredCandidate
 from qa.reader import Reader
-from qa.windows import PassageText
+from qa.windows import passage_text
 
 MAX_QUESTION_CHARS = 1000
 PASSAGES_READ = 10
@@ -145,7 +145,7 @@ class Pipeline:
         began = time.perf_counter()
         passages = self._retriever.retrieve(question, k, filters)
         retrieved = time.perf_counter()
-        texts = [PassageText(title=found.passage.title, text=found.passage.text) for found in passages]
+        texts = [passage_text(found.passage) for found in passages]
         scored, none_right = self._confidence.score(candidates(passages, self._reader.read(question, texts)))
         read = time.perf_counter()
         return Prediction(

@@ -1,11 +1,13 @@
 """Question, title and passage to the token windows that the reader reads.
 
-A window is `[CLS] question [SEP] title [SEP] passage [SEP]`, or without `title [SEP]` for an untitled article. Token
-type 1 marks the passage and its closing separator, so an answer can come from the passage only, never from the title.
+A window is `[CLS] question [SEP] title, month year [SEP] passage [SEP]`; what an article lacks of title and date is
+left out, and one `[SEP]` where it lacks both. Token type 1 marks the passage and its closing separator: an answer can
+come from the passage only, never from what stands before it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +15,40 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from index.errors import ModelError
+from index.records import StoredPassage
 
 MAX_WINDOW_TOKENS = 384
 STRIDE_TOKENS = 128
 """Tokens by which neighbouring windows of a passage overlap: no answer is as long, so some window holds it whole."""
 MAX_QUESTION_TOKENS = 64
 MAX_TITLE_TOKENS = 32
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_NO_TOKENS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassageText:
-    """What the reader reads of a passage: the title gives context, answers come from the text only."""
+    """What the reader reads of a passage: title and date give context, answers come from the text only."""
 
     title: str
     text: str
+    published: date | None = None
+
+    @property
+    def dateline(self) -> str:
+        """What is read after the title: the month, not the day, for an event is rarely of the day it is reported on."""
+        if self.published is None:
+            return ""
+        month = f"{_MONTHS[self.published.month - 1]} {self.published.year}"
+        return f", {month}" if self.title else month
+
+
+def passage_text(passage: StoredPassage) -> PassageText:
+    """A passage of a Library as the reader reads it."""
+    return PassageText(title=passage.title, text=passage.text, published=passage.published)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +105,11 @@ class WindowBuilder:
     def windows_of_all(self, question: str, passages: Sequence[PassageText]) -> list[list[Window]]:
         """Of each passage its windows; tokenised all at once, which takes half as long as one after another."""
         asked, *read = self.tokenize(
-            [question, *(text for passage in passages for text in (passage.title, passage.text))]
+            [question, *(text for passage in passages for text in (passage.title, passage.dateline, passage.text))]
         )
         return [
-            self._windows(self.prefix(asked.ids, title.ids), text)
-            for title, text in zip(read[::2], read[1::2], strict=True)
+            self._windows(self.prefix(asked.ids, title.ids, dateline.ids), text)
+            for title, dateline, text in zip(read[::3], read[1::3], read[2::3], strict=True)
         ]
 
     def _windows(self, prefix: NDArray[np.int64], passage: TokenizedText) -> list[Window]:
@@ -96,11 +118,16 @@ class WindowBuilder:
         starts = [*range(0, last, room - STRIDE_TOKENS), last]
         return [self.window(prefix, passage, start, start + room) for start in starts]
 
-    def prefix(self, question_ids: NDArray[np.int64], title_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`[CLS] question [SEP] title [SEP]`, question and title cut to what is read of them."""
+    def prefix(
+        self,
+        question_ids: NDArray[np.int64],
+        title_ids: NDArray[np.int64],
+        dateline_ids: NDArray[np.int64] = _NO_TOKENS,
+    ) -> NDArray[np.int64]:
+        """`[CLS] question [SEP] title dateline [SEP]`, question and title cut to what is read of them."""
         parts = [self._cls, question_ids[:MAX_QUESTION_TOKENS], self._sep]
-        if len(title_ids):
-            parts += [title_ids[:MAX_TITLE_TOKENS], self._sep]
+        if len(title_ids) or len(dateline_ids):
+            parts += [title_ids[:MAX_TITLE_TOKENS], dateline_ids, self._sep]
         return np.concatenate(parts)
 
     def window(self, prefix: NDArray[np.int64], passage: TokenizedText, start: int, end: int) -> Window:

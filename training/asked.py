@@ -27,7 +27,7 @@ from index.records import Filters
 from qa.candidates import Candidate, candidates
 from qa.pipeline import PASSAGES_READ
 from qa.reader import Reader
-from qa.windows import PassageText
+from qa.windows import passage_text
 
 SEED = 7
 
@@ -96,7 +96,7 @@ def _articles(folder: Path) -> list[Article]:
 def _asked(archive: Archive, reader: Reader, questions: Sequence[Question]) -> Iterator[Asked]:
     for question in questions:
         passages = archive.retriever.retrieve(question.question, PASSAGES_READ, Filters())
-        texts = [PassageText(title=p.passage.title, text=p.passage.text) for p in passages]
+        texts = [passage_text(found.passage) for found in passages]
         found = candidates(passages, reader.read(question.question, texts))
         yield Asked(question=question.question, golds=tuple(question.answers), found=found)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 LEAST_COSINE = 0.965
 """Of a vector, made with weights of eight bits, with the original's; 0.995 on average over SQuAD's passages."""
+LEAST_MEAN_COSINE = 0.98
+"""Over `TEXTS`, most of them odd: 0.986 with VNNI, 0.983 without, where int8 products can be cut off (docs/adr/0020)."""
 TEXTS = [
     "Who?",
     "",
@@ -70,7 +72,7 @@ def test_passages_of_all_lengths_are_near_those_of_sentence_transformers(
 ) -> None:
     found = cosines(embedder.embed_passages([""] * len(TEXTS), TEXTS), expected(original, TEXTS))
     assert found.min() > LEAST_COSINE
-    assert found.mean() > 0.985
+    assert found.mean() > LEAST_MEAN_COSINE
 
 
 def test_passages_in_float32_are_those_of_sentence_transformers(

@@ -1,5 +1,7 @@
+import dataclasses
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,26 @@ def test_spans_and_scores_are_those_of_the_graph_tried_by_brute_force(reader: Re
         assert [read.log_probability for read in ours] == pytest.approx(
             [read.log_probability for read in expected], abs=1e-3
         )
+
+
+@pytest.mark.parametrize(
+    ("question", "passage"),
+    [
+        ("Which canal did the ship block in {}?", SHIP),
+        ("How many soldiers were killed in the air strike of {}?", RAID),
+        ("Where did the container ship run aground in {}?", SHIP),
+    ],
+)
+@pytest.mark.parametrize("year", [2018, 2020])
+def test_a_passage_of_the_time_asked_about_is_surer_than_one_of_another(
+    reader: Reader, question: str, passage: PassageText, year: int
+) -> None:
+    def margin(published: date | None) -> float:
+        return reader.read(question.format(year), [dataclasses.replace(passage, published=published)])[0][0].margin
+
+    then, other, undated = margin(date(year, 3, 5)), margin(date(2038 - year, 3, 5)), margin(None)
+    assert then > undated + 1
+    assert then > other + 1
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -15,7 +15,7 @@ from index.retriever import RetrievedPassage
 from qa.candidates import Candidate, candidates
 from qa.reader import Reader, ReadSpan
 from qa.tidy import tidy_span
-from qa.windows import PassageText, Window, WindowBuilder
+from qa.windows import PassageText, Window, WindowBuilder, passage_text
 from tests.qa.made_reader import Tables, made_reader
 from tests.qa.texts import hard_texts
 
@@ -121,7 +121,7 @@ def retrieved_passages(draw: st.DrawFn, number: int) -> RetrievedPassage:
 def test_candidates_are_those_of_every_span_of_every_window_tried(
     tables: Tables, reader: Reader, builder: WindowBuilder, passages: tuple[RetrievedPassage, ...]
 ) -> None:
-    texts = [PassageText(title=found.passage.title, text=found.passage.text) for found in passages]
+    texts = [passage_text(found.passage) for found in passages]
     ours = candidates(passages, reader.read(QUESTION, texts))
     slow = [candidate for found in passages for candidate in expected(tables, builder, found)]
     assert [(c.article_id, c.span, c.text, c.retrieval_score) for c in ours] == [

@@ -1,5 +1,6 @@
 import json
 import unicodedata
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from index.errors import ModelError
+from index.passages import CharSpan
+from index.records import StoredPassage
 from qa.reader import WEIGHTS
 from qa.windows import (
     MAX_QUESTION_TOKENS,
@@ -21,6 +24,7 @@ from qa.windows import (
     TokenizedText,
     Window,
     WindowBuilder,
+    passage_text,
 )
 from tests.qa.texts import hard_texts
 
@@ -124,6 +128,43 @@ def test_the_title_stands_before_the_passage_and_never_within() -> None:
 def test_an_untitled_article_has_no_empty_title_part() -> None:
     (window,) = BUILDER.windows("Where?", "", "Here.")
     assert window.input_ids.tolist() == [CLS, *tokens("Where?").ids, SEP, *tokens("Here.").ids, SEP]
+
+
+@pytest.mark.parametrize(
+    ("title", "published", "heading"),
+    [
+        ("Zebra crossing", date(2020, 2, 28), "Zebra crossing, February 2020"),
+        ("Zebra crossing", date(1997, 12, 1), "Zebra crossing, December 1997"),
+        ("Zebra crossing", None, "Zebra crossing"),
+        ("", date(2011, 3, 11), "March 2011"),
+        ("zebra " * 500, date(2011, 5, 31), "zebra " * MAX_TITLE_TOKENS + ", May 2011"),
+    ],
+)
+def test_the_month_of_an_article_is_read_after_its_title(title: str, published: date | None, heading: str) -> None:
+    passage = PassageText(title=title, text="The ship ran aground.", published=published)
+    ((window,),) = BUILDER.windows_of_all("When?", [passage])
+    question, text = tokens("When?").ids, tokens(passage.text).ids
+    assert window.input_ids.tolist() == [CLS, *question, SEP, *tokens(heading).ids, SEP, *text, SEP]
+    assert window.passage_start == len(question) + len(tokens(heading).ids) + 3
+
+
+def test_a_long_passage_has_its_date_in_every_window_and_loses_nothing_to_it() -> None:
+    passage = PassageText(title="Zebra", text="ship " * 1000, published=date(2020, 2, 28))
+    (windows,) = BUILDER.windows_of_all("When?", [passage])
+    heading = [SEP, *tokens("Zebra, February 2020").ids, SEP]
+    assert len(windows) > 2
+    for window in windows:
+        assert window.input_ids[: window.passage_start].tolist()[-len(heading) :] == heading
+        assert len(window.input_ids) == MAX_WINDOW_TOKENS
+    assert places(windows, tokens(passage.text))[-1][1] == 1000
+
+
+@pytest.mark.parametrize("published", [None, date(2020, 2, 28)])
+def test_a_passage_of_a_library_is_read_with_its_title_and_date(published: date | None) -> None:
+    stored = StoredPassage(
+        key=1, article_id="ship", title="Ship", span=CharSpan(5, 9), text="Here", source="The Test", published=published
+    )
+    assert passage_text(stored) == PassageText(title="Ship", text="Here", published=published)
 
 
 def test_question_and_title_are_cut_to_their_limits() -> None:

@@ -34,7 +34,9 @@ def articles(tmp_path: Path) -> Path:
     """The two articles, as files."""
     folder = tmp_path / "articles"
     folder.mkdir()
-    fields = [{"id": a.article_id, "title": a.title, "text": a.text} for a in (IDLIB, SUEZ)]
+    fields = [
+        {"id": a.article_id, "title": a.title, "text": a.text, "published": str(a.published)} for a in (IDLIB, SUEZ)
+    ]
     write_lines(folder / "articles.jsonl", fields)
     return folder
 

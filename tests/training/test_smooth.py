@@ -117,4 +117,5 @@ def test_int8_comes_closer_to_float32(tmp_path: Path) -> None:
         flat = np.concatenate([logits.ravel() for logits in found])
         errors.append(math.sqrt(np.mean((flat[flat > MASKED / 2] - expected) ** 2)))
     plain, smooth_error = errors
-    assert smooth_error < plain / 2
+    # 0.44 of it with VNNI, 0.57 without, where int8 products can be cut off (docs/adr/0020).
+    assert smooth_error < 0.75 * plain
