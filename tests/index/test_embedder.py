@@ -23,7 +23,7 @@ TOLERANCE = 1e-5
 LEAST_COSINE = 0.965
 """Of a vector, made with weights of eight bits, with the original's; 0.995 on average over SQuAD's passages."""
 LEAST_MEAN_COSINE = 0.98
-"""Over `TEXTS`, most of them odd: 0.986 with VNNI, 0.983 without, where int8 products can be cut off (docs/adr/0020)."""
+"""Over `TEXTS`, most of them odd: 0.986 with VNNI, 0.983 without, as int8 products are cut off (docs/adr/0020)."""
 TEXTS = [
     "Who?",
     "",
