@@ -36,8 +36,9 @@ demo: install  ## index seeds/articles, ask one question, print the cited answer
 	@echo
 	@$(BIN)/quoth --library $(DEMO) ask "$(QUESTION)"
 
+# A process for each core; a file's tests stay together, for they share what is slow to make.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 e2e: install  ## drive the page in Chromium; screenshots go to runs/e2e
 	QUOTH_E2E=1 $(BIN)/python -m pytest tests/e2e

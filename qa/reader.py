@@ -81,6 +81,8 @@ class Reader:
             for place, of_passage in enumerate(self._builder.windows_of_all(question, passages))
             for window in of_passage
         ]
+        # Longest first: the threads end together.
+        windows.sort(key=lambda one: -len(one[1].input_ids))
         found: list[dict[CharSpan, ReadSpan]] = [{} for _ in passages]
         readings = self._threads.map(self._read_window, [window for _, window in windows])
         for (place, _), spans in zip(windows, readings, strict=True):

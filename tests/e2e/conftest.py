@@ -34,8 +34,8 @@ def loopback_only() -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or another that is installed."""
+def chromium() -> str:
+    """Where Debian's Chromium is, or another that is installed."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
@@ -43,12 +43,18 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("QUOTH_E2E"):
             pytest.fail(message)
         pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Open for one file alone: while it is, no other test of this process can run an event loop."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         # Containers have no user namespaces for the sandbox, and nothing is opened here but our own pages.
         # A name that is not of this machine is what a newsroom's own network has: no https, so fewer rights.
         arguments = ["--no-sandbox", "--host-resolver-rules=MAP newsroom.test 127.0.0.1"]
-        opened = playwright.chromium.launch(executable_path=found, args=arguments)
+        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         opened.close()
 
@@ -67,9 +73,9 @@ def seeds(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path, exported: P
 
 
 @pytest.fixture(scope="session")
-def server(seeds: Settings, tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Server]:
+def server(seeds: Settings, tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[Server]:
     """`quoth serve` over the seeds."""
-    del browser  # without one nothing is started
+    del chromium  # without one nothing is started
     with Server(seeds, tmp_path_factory.mktemp("log")) as opened:
         yield opened
 
@@ -81,9 +87,9 @@ def library(seeds: Settings) -> Library:
 
 
 @pytest.fixture(scope="session")
-def frail(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[tuple[Server, str]]:
+def frail(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[tuple[Server, str]]:
     """A server with an empty archive that asks for keys and has no time for any question; and a key."""
-    del browser
+    del chromium  # without one nothing is started
     settings = Settings(library=tmp_path_factory.mktemp("frail") / "library", cache=cache_dir)
     key = KeyStore(settings.library).add("newsroom", [Scope.ASK, Scope.WRITE])
     with Server(
