@@ -122,7 +122,7 @@ def gathered(archive: Archive, question: Question) -> Candidates:
     keys, vectors = archive.library.vectors(np.array(list({**ranks[0], **ranks[1]}), dtype=np.int64))
     stored = archive.library.passages(keys.tolist())
     words = QuestionWords(question.question, archive.derived.lexical.rarity)
-    overlaps = [words.overlap(stored[key].title, stored[key].text) for key in keys.tolist()]
+    overlaps = [words.overlap(stored[key].heading, stored[key].text) for key in keys.tolist()]
     return Candidates(
         cosine=(vectors @ vector).astype(np.float64),
         bm25=np.array([bm25.get(key, 0.0) for key in keys.tolist()]),

@@ -15,8 +15,8 @@ _SHARE, _NEAR, _PAIRS = 0.4, 0.3, 0.3
 class Overlap:
     """Shares in [0, 1] of the question's words in a passage, each word weighted by its rarity; higher is better.
 
-    Of its telling words: `share` is what the title or the body has, `near` what the best `NEAR_WORDS` words of the body
-    have together. `pairs` is the share of the question's pairs of neighbouring words that are neighbours here too.
+    Of its telling words: `share` is what the heading or the body has, `near` what the best `NEAR_WORDS` words of the
+    body have together. `pairs` is the share of the question's pairs of neighbouring words that are neighbours here too.
     """
 
     share: float
@@ -43,11 +43,11 @@ class QuestionWords:
         self._total = self._mass(telling)
         self._total_of_pairs = sum(self._mass(pair) for pair in self._pairs)
 
-    def overlap(self, title: str, body: str) -> Overlap:
-        """How a passage has them; a question without words is had by none."""
-        in_title, in_body = self._places(title), self._places(body)
-        had = self._telling.intersection(word for _, word in in_title + in_body)
-        pairs = self._pairs.intersection([*_neighbours(in_title), *_neighbours(in_body)])
+    def overlap(self, heading: str, body: str) -> Overlap:
+        """How a passage, with its title and month as its heading, has them; a question without words is had by none."""
+        in_heading, in_body = self._places(heading), self._places(body)
+        had = self._telling.intersection(word for _, word in in_heading + in_body)
+        pairs = self._pairs.intersection([*_neighbours(in_heading), *_neighbours(in_body)])
         return Overlap(
             share=_ratio(self._mass(had), self._total),
             near=_ratio(self._most_near(in_body), self._total),

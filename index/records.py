@@ -11,6 +11,12 @@ from index.articles import Article
 from index.passages import CharSpan
 from index.seals import article_seal
 
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+"""Not by the calendar module: it follows the locale, and the articles are in English."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorSpace:
@@ -65,6 +71,19 @@ class StoredPassage:
     text: str
     source: str = ""
     published: date | None = None
+
+    @property
+    def heading(self) -> str:
+        """What stands above it: its title and, in a line of its own, its month."""
+        return f"{self.title}\n{self.month}"
+
+    @property
+    def month(self) -> str:
+        """When it was published, as a question may say it ("February 2020"); empty for an undated article.
+
+        Not the day: an event is rarely of the day it is reported on (docs/adr/0021).
+        """
+        return f"{_MONTHS[self.published.month - 1]} {self.published.year}" if self.published else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

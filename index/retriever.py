@@ -98,6 +98,6 @@ class HybridRetriever:
         words = QuestionWords(question, self._derived.lexical.rarity)
         weights: dict[int, float] = {}
         for key, cosine in zip(keys.tolist(), (vectors @ vector).tolist(), strict=True):
-            overlap = words.overlap(stored[key].title, stored[key].text)
+            overlap = words.overlap(stored[key].heading, stored[key].text)
             weights[key] = weight(cosine, overlap.score, self._dense_weight)
         return best_first(normalised(weights))

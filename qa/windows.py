@@ -7,7 +7,6 @@ come from the passage only, never from what stands before it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -22,33 +21,26 @@ STRIDE_TOKENS = 128
 """Tokens by which neighbouring windows of a passage overlap: no answer is as long, so some window holds it whole."""
 MAX_QUESTION_TOKENS = 64
 MAX_TITLE_TOKENS = 32
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 _NO_TOKENS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassageText:
-    """What the reader reads of a passage: title and date give context, answers come from the text only."""
+    """What the reader reads of a passage: title and month give context, answers come from the text only."""
 
     title: str
     text: str
-    published: date | None = None
+    month: str = ""
 
     @property
     def dateline(self) -> str:
-        """What is read after the title: the month, not the day, for an event is rarely of the day it is reported on."""
-        if self.published is None:
-            return ""
-        month = f"{_MONTHS[self.published.month - 1]} {self.published.year}"
-        return f", {month}" if self.title else month
+        """What is read after the title."""
+        return f", {self.month}" if self.title and self.month else self.month
 
 
 def passage_text(passage: StoredPassage) -> PassageText:
     """A passage of a Library as the reader reads it."""
-    return PassageText(title=passage.title, text=passage.text, published=passage.published)
+    return PassageText(title=passage.title, text=passage.text, month=passage.month)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def by_hand(archive: Archive, question: str, dense_weight: float) -> dict[int, f
     cosines = (vectors @ archive.embedder.embed_question(question)).tolist()
     words = QuestionWords(question, archive.derived.lexical.rarity)
     stored = archive.library.passages(keys.tolist())
-    overlaps = [words.overlap(stored[key].title, stored[key].text).score for key in keys.tolist()]
+    overlaps = [words.overlap(stored[key].heading, stored[key].text).score for key in keys.tolist()]
     weights = [weight(*pair, dense_weight) for pair in zip(cosines, overlaps, strict=True)]
     return normalised(dict(zip(keys.tolist(), weights, strict=True)))
 
@@ -75,6 +75,23 @@ def test_the_passage_with_the_words_side_by_side_is_first(archive: Archive) -> N
     beside = "The flag of the harbour flew over the ship while the Red Cross was called to a wall in the old town."
     add(archive, make_article(article_id="apart", text=apart), make_article(article_id="beside", text=beside))
     assert ids(archive.retriever.retrieve("Red Cross", 2)) == ["beside", "apart"]
+
+
+@pytest.mark.parametrize("year", [2018, 2019, 2021])
+def test_of_passages_alike_the_one_of_the_time_asked_about_is_first(archive: Archive, year: int) -> None:
+    said = {2018: "called it a good day", 2019: "was not in the hall", 2021: "spoke of a long night"}
+    add(
+        archive,
+        *(
+            make_article(
+                article_id=str(one), title="Budget passed", published=f"{one}-11-30", text=f"The speaker {words}."
+            )
+            for one, words in said.items()
+        ),
+    )
+    assert ids(archive.retriever.retrieve(f"What did the speaker do when the budget of {year} was passed?", 1)) == [
+        str(year)
+    ]
 
 
 def test_near_identical_passages_take_one_place_and_are_named(archive: Archive) -> None:
