@@ -63,7 +63,7 @@ def sweep_command(
     ] = "100,150,200,300",
     overlap_tokens: Annotated[
         str, typer.Option(metavar=_LIST, help="Tokens that neighbouring passages share, at most half of a passage.")
-    ] = "0,20,40,80",
+    ] = "0,20,40,75",
     dense_weight: Annotated[
         str, typer.Option(metavar=_LIST, help="Weight of the dense index in the retrieval score.")
     ] = "0,0.2,0.3,0.4,0.5,0.6,0.7,0.8,1",

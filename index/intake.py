@@ -13,7 +13,7 @@ from index.library import Library
 from index.passages import CharSpan, Cl100kCounter, Limit, Splitter
 from index.records import NewArticle, VectorSpace
 
-PASSAGE_TOKENS = 200
+PASSAGE_TOKENS = 150
 OVERLAP_TOKENS = 40
 """cl100k tokens of a passage and of the overlap with the next."""
 _BATCH_PASSAGES = 256

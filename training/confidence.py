@@ -1,19 +1,18 @@
 """Fit the numbers of `qa.confidence` on questions that the reader was not trained on.
 
-    python -m training.confidence OUT_DIR ASKED.jsonl... [--keep READER_DIR]
+    python -m training.confidence OUT_DIR ASKED.jsonl...
 
 Each file of `training.asked` is a corpus, and all count alike: what holds for several kinds of text at once holds
 better for another. The loss is the negative log-probability of the right candidates, or of "none is right" where none
 is: the very formula of `qa.confidence`. The default threshold has the highest mean F1, where abstaining is right for
-what the archive lacks; the others are the lowest that keep a precision. With `--keep` the weights are those that
-READER_DIR has, and only the thresholds are fitted. Prints the numbers, and writes them to OUT_DIR/confidence.json.
+what the archive lacks; the others are the lowest that keep a precision. Prints the numbers, and writes them to
+OUT_DIR/confidence.json.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import typer
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from eval.answer_metrics import RIGHT_F1, best_over_golds, f1
-from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, features, load_confidence
+from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, features
 from training.asked import Asked, read_asked
 
 PULL = 1e-3
@@ -159,19 +158,10 @@ def _precision(outcomes: Sequence[Outcome], threshold: float) -> float | None:
     return n_right / sum(float(answered.mean()) for answered in shares)
 
 
-def rounded(weights: Weights) -> Weights:
-    """As they are written: four decimals."""
-    return Weights(**{name: round(value, 4) for name, value in asdict(weights).items()})
-
-
-def main(
-    out_dir: Path,
-    asked_files: list[Path],
-    keep: Annotated[Path | None, typer.Option(help="The reader's folder whose weights are kept.")] = None,
-) -> None:
+def main(out_dir: Path, asked_files: list[Path]) -> None:
     """Fit, print and write."""
     corpora = [read_asked(file) for file in asked_files]
-    weights = load_confidence(keep).weights if keep else rounded(fit(corpora))
+    weights = Weights(**{name: round(value, 4) for name, value in asdict(fit(corpora)).items()})
     fitted = Confidence(weights=weights, min_confidence=0.0, thresholds=())
     outcomes = [outcome(fitted, asked) for asked in corpora]
     fitted = replace(fitted, min_confidence=best_threshold(outcomes), thresholds=precision_thresholds(outcomes))

@@ -74,11 +74,11 @@ def test_another_splitting_is_another_archive(own: Settings) -> None:
         (passage_tokens, overlap_tokens): built_archive(
             ARTICLES, own, Splitting(passage_tokens=passage_tokens, overlap_tokens=overlap_tokens)
         ).library.counts()
-        for passage_tokens, overlap_tokens in ((200, 40), (100, 40), (100, 0))
+        for passage_tokens, overlap_tokens in ((PASSAGE_TOKENS, 40), (100, 40), (100, 0))
     }
     assert len(folders(own)) == 3
     assert {n_articles for n_articles, _ in counts.values()} == {3}
-    assert counts[200, 40][1] < counts[100, 0][1] < counts[100, 40][1]
+    assert counts[PASSAGE_TOKENS, 40][1] < counts[100, 0][1] < counts[100, 40][1]
     assert Splitting() == Splitting(passage_tokens=PASSAGE_TOKENS, overlap_tokens=OVERLAP_TOKENS)
     library = Library(own.cache / "eval" / next(name for name in folders(own) if name.endswith("-100-0")))
     spans = [passage.span for passage in library.article_passages("long")]

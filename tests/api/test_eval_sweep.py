@@ -144,20 +144,20 @@ def test_splitting_is_swept_over_archives_of_their_own(quoth_here: QuothHere, fi
     pairs = [("How many tonnes of grain did town number 61 take in?", str(1961 * 7)), ("Who wrote it?", "")]
     squad = write_squad(tmp_path / "v2.json", [(LONG, pairs), (SUEZ.text, [])], version="v2.0")
     out = tmp_path / "sweep"
-    options = {"passage-tokens": "100", "overlap-tokens": "0,100", "passages": "1"}
+    options = {"passage-tokens": "100", "overlap-tokens": "0,75", "passages": "1"}
     swept(quoth_here, squad, out, options)
     quoth_here("eval", "run", squad, "--out", tmp_path / "one", "--passages", "1")
 
     one = points_of(out, "passages")[1]
     assert scores_of(one) == {name: values(tmp_path / "one")[name] for name in one["scores"]}
-    assert sorted(points_of(out, "passage_tokens")) == [100, 200]
-    assert sorted(points_of(out, "overlap_tokens")) == [0, 40, 100]
+    assert sorted(points_of(out, "passage_tokens")) == [100, 150]
+    assert sorted(points_of(out, "overlap_tokens")) == [0, 40, 75]
     tokens = {
         folder: Cl100kCounter().n_tokens([passage["text"] for passage in lines_of(out / folder / "passages.jsonl")])
-        for folder in ("passage_tokens-100", "shipped", "overlap_tokens-0", "overlap_tokens-100")
+        for folder in ("passage_tokens-100", "shipped", "overlap_tokens-0", "overlap_tokens-75")
     }
-    assert max(tokens["passage_tokens-100"]) <= 100 < max(tokens["shipped"]) <= 200
-    assert sum(tokens["overlap_tokens-0"]) < sum(tokens["shipped"]) < sum(tokens["overlap_tokens-100"])
+    assert max(tokens["passage_tokens-100"]) <= 100 < max(tokens["shipped"]) <= 150
+    assert sum(tokens["overlap_tokens-0"]) < sum(tokens["shipped"]) < sum(tokens["overlap_tokens-75"])
 
     built = {folder: folder.stat().st_mtime_ns for folder in (filled.cache / "eval").glob("*/library.sqlite3")}
     assert len(built) >= 4
@@ -177,8 +177,8 @@ def test_splitting_is_swept_over_archives_of_their_own(quoth_here: QuothHere, fi
         ({"dense-weight": "nan"}, ("--dense-weight", "from 0 to 1")),
         ({"min-confidence": "-0.1"}, ("--min-confidence", "from 0 to 1")),
         ({"passage-tokens": "79"}, ("--passage-tokens", "79 is not a whole number from 80 to")),
-        ({"overlap-tokens": "101"}, ("--overlap-tokens", "101 is not a whole number from 0 to 100")),
-        ({"overlap-tokens": "200"}, ("--overlap-tokens", "from 0 to 100")),
+        ({"overlap-tokens": "76"}, ("--overlap-tokens", "76 is not a whole number from 0 to 75")),
+        ({"overlap-tokens": "200"}, ("--overlap-tokens", "from 0 to 75")),
         ({}, ("every setting is left out",)),
     ],
 )

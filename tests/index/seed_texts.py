@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from index.articles import Article, read_file
+from index.intake import OVERLAP_TOKENS, PASSAGE_TOKENS
 from index.passages import Cl100kCounter, Limit, Splitter
 from index.records import NewArticle
 from tests.index.parts import unit_vectors
@@ -26,8 +27,8 @@ def seed(article_id: str) -> Article:
 
 
 def new_seed(article_id: str) -> NewArticle:
-    """The article of that id in passages of 200 tokens, as they are taken in, with vectors of no meaning."""
+    """The article of that id in passages as they are taken in, with vectors of no meaning."""
     article = seed(article_id)
-    splitter = Splitter([Limit(counter=Cl100kCounter(), max_tokens=200)], overlap_tokens=40)
+    splitter = Splitter([Limit(counter=Cl100kCounter(), max_tokens=PASSAGE_TOKENS)], overlap_tokens=OVERLAP_TOKENS)
     spans = splitter.split(article.text)
     return NewArticle(article=article, spans=spans, vectors=unit_vectors(len(spans), 0))

@@ -16,7 +16,6 @@ from scipy.optimize import approx_fprime
 
 from eval.answer_metrics import RIGHT_F1, best_over_golds, f1
 from qa.confidence import N_RIVALS, Confidence, Threshold, Weights, load_confidence
-from qa.reader import WEIGHTS
 from tests.training.asked_parts import GOLD, asked, candidate, drawn, write_asked
 from training.asked import Asked
 from training.confidence import (
@@ -33,10 +32,8 @@ from training.confidence import (
     fit,
     least_f1,
     loss,
-    main,
     outcome,
     precision_thresholds,
-    rounded,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -322,15 +319,3 @@ def test_the_command_writes_numbers_that_quoth_reads(tmp_path: Path) -> None:
     outcomes = [outcome(read, questions) for questions in corpora.values()]
     assert read.min_confidence == best_threshold(outcomes)
     assert read.thresholds == precision_thresholds(outcomes) != ()
-
-
-def test_weights_that_are_kept_get_thresholds_of_their_own(tmp_path: Path) -> None:
-    before, corpora = load_confidence(), [drawn(150, 8), drawn(60, 9)]
-    files = [write_asked(tmp_path / f"{place}.jsonl", questions) for place, questions in enumerate(corpora)]
-    main(tmp_path, files, keep=WEIGHTS)
-
-    read = load_confidence(tmp_path)
-    assert read.weights == before.weights != rounded(fit(corpora))
-    outcomes = [outcome(read, questions) for questions in corpora]
-    assert read.min_confidence == best_threshold(outcomes)
-    assert read.thresholds == precision_thresholds(outcomes) != before.thresholds
