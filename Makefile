@@ -18,7 +18,7 @@ export HF_HUB_OFFLINE := 1
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: install demo test e2e fuzz bench-load check eval gate gate-run baseline sweep reader bench-index torture clean
+.PHONY: install demo test e2e fuzz bench-load check seeds-library eval gate gate-run baseline sweep reader bench-index torture clean
 
 install: $(VENV)/.installed
 
@@ -52,9 +52,13 @@ check: install  ## lint, types, imports; the tests hold the docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Scored in a Library of their own: the demo's may hold whatever its visitors added.
-eval: install  ## score the seeds
+# Scored in a Library of their own: the demo's may hold whatever its visitors added. Made anew: what an earlier Quoth took in
+# may be cut otherwise.
+seeds-library: install
+	rm -rf $(SEEDS)
 	$(BIN)/quoth --library $(SEEDS) add seeds/articles
+
+eval: seeds-library  ## score the seeds
 	$(BIN)/quoth --library $(SEEDS) eval run seeds/questions.jsonl --out runs/seeds
 
 gate: gate-run  ## fail if answers to the seeds' report half are worse than the committed baseline's
@@ -64,12 +68,10 @@ baseline: gate-run  ## take this tree's answers as the new baseline: look at `ma
 	mkdir -p seeds/baseline
 	cp runs/gate/predictions.jsonl runs/gate/passages.jsonl runs/gate/run.json seeds/baseline/
 
-gate-run: install
-	$(BIN)/quoth --library $(SEEDS) add seeds/articles
+gate-run: seeds-library
 	$(BIN)/quoth --library $(SEEDS) eval run seeds/questions.jsonl --split report --out runs/gate
 
-sweep: install  ## the shipped settings against their neighbours, on the seeds' tune half
-	$(BIN)/quoth --library $(SEEDS) add seeds/articles
+sweep: seeds-library  ## the shipped settings against their neighbours, on the seeds' tune half
 	$(BIN)/quoth --library $(SEEDS) eval sweep seeds/questions.jsonl --split tune --out runs/sweep
 
 # MPNET is a folder with the weights of all-mpnet-base-v2, the teacher (training/teacher.py says how to get them); without
