@@ -11,11 +11,11 @@ from index.articles import Article
 from index.passages import CharSpan
 from index.seals import article_seal
 
-_MONTHS = (
+MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-"""Not by the calendar module: it follows the locale, and the articles are in English."""
+"""In English, as the articles are: `strftime` would follow the locale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class StoredPassage:
 
         Not the day: an event is rarely of the day it is reported on (docs/adr/0021).
         """
-        return f"{_MONTHS[self.published.month - 1]} {self.published.year}" if self.published else ""
+        return f"{MONTHS[self.published.month - 1]} {self.published.year}" if self.published else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from index.passages import CharSpan
+from index.records import MONTHS
 
 _ERAS = r"BCE?|CE|AD|B\.C\.(?:E\.)?|C\.E\.|A\.D\."
 _UNITS = "|".join(
@@ -42,7 +43,7 @@ _QUANTITY = rf"""(?x)
     (?:\s? (?:{_UNITS}))?"""
 
 _SHORT_MONTH = "(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
-_LONG_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+_LONG_MONTH = "|".join(MONTHS)
 _MONTH = rf"(?:{_LONG_MONTH}|{_SHORT_MONTH}(?:\.|(?!\w)))"
 _DAY = "(?:[12][0-9]|3[01]|0?[1-9])(?:st|nd|rd|th)?"
 _DAYS = rf"{_DAY}(?:[-–]{_DAY})?"
