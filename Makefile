@@ -7,6 +7,8 @@ SEEDS := runs/seeds-library
 QUESTION ?= Who is the communications director of President Erdogan?
 TRAIN ?= train-v1.1.json.gz
 MORE ?= amazon_reviews_v1.0.json
+NEWS ?= wikinews.jsonl.gz
+LEARNT = $(RUN)/news/train.json
 MPNET ?=
 COMPILED ?=
 RUN ?= runs/reader
@@ -76,7 +78,7 @@ sweep: seeds-library  ## the shipped settings against their neighbours, on the s
 
 # MPNET is a folder with the weights of all-mpnet-base-v2, the teacher (training/teacher.py says how to get them); without
 # it the reader is trained as far as that goes without one. Give it at every call, or another RUN.
-reader: $(RUN)/confidence.json  ## train a reader: make reader TRAIN=train-v1.1.json.gz MORE=amazon.json MPNET=folder
+reader: $(RUN)/confidence.json  ## train a reader: make reader TRAIN=train-v1.1.json.gz MORE=amazon.json NEWS=wikinews.jsonl.gz MPNET=folder
 
 $(RUN)/negatives-%.npy: $$($$*) | install
 	mkdir -p $(RUN)
@@ -116,8 +118,19 @@ $(RUN)/again/weights.pt: $(RUN)/taught-mean.pt $(RUN)/labels/made
 $(RUN)/again-mean.pt: $(RUN)/taught-mean.pt $(RUN)/again/weights.pt
 	$(BIN)/python -m training.average $@ $^
 
-$(RUN)/weights.pt: $(RUN)/$(if $(MPNET),again-mean,mean).pt
-	cp $< $@
+# Our own questions about news, and about invented news (training/news.py).
+$(LEARNT): $(NEWS) | install
+	$(BIN)/python -m training.news $< $(@D)
+
+# In an epoch each of those is asked nine times: half of all questions.
+NINE_TIMES = $(foreach time,1 2 3 4 5 6 7 8 9,--data $(LEARNT) --negatives $(RUN)/negatives-LEARNT.npy)
+START = $(RUN)/$(if $(MPNET),again-mean,mean).pt
+# Where the processor has no AMX, FLOAT32=--float32 makes it faster.
+$(RUN)/news-run/weights.pt: $(START) $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy $(RUN)/negatives-LEARNT.npy
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe news --start $< $(BOTH) $(NINE_TIMES) $(FLOAT32)
+
+$(RUN)/weights.pt: $(START) $(RUN)/news-run/weights.pt
+	$(BIN)/python -m training.average $@ $^
 
 $(RUN)/reader.onnx: $(RUN)/weights.pt
 	$(BIN)/python -m training.export $< $(RUN) $(TRAIN)

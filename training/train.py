@@ -49,7 +49,8 @@ DataOption = Annotated[list[Path], typer.Option(help="A SQuAD-format file to lea
 NegativesOption = Annotated[list[Path], typer.Option(help="Its negatives, of training.negatives.")]
 StepsOption = Annotated[int | None, typer.Option(help="Steps to take in all passes, instead of the recipe's.")]
 SeedOption = Annotated[int | None, typer.Option(help="Of all that is random, instead of the recipe's.")]
-RecipeOption = Annotated[Literal["first", "second", "taught", "again"], typer.Option("--recipe", help="The settings.")]
+RecipeName: TypeAlias = Literal["first", "second", "taught", "again", "news"]
+RecipeOption = Annotated[RecipeName, typer.Option("--recipe", help="The settings.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,7 @@ def train(
     start: Annotated[Path | None, typer.Option(help="Weights to start from instead of the backbone.")] = None,
     seed: SeedOption = None,
     labels: Annotated[Path | None, typer.Option(help="What a teacher said, of training.labels.")] = None,
+    float32: Annotated[bool, typer.Option("--float32", help="Compute in float32, not in bfloat16.")] = False,
 ) -> None:
     """Train, or go on training."""
     recipe = chosen(RECIPES[recipe_name], steps, seed)
@@ -179,7 +181,7 @@ def train(
         "start": path_sha256(start) if start else None,
         "teacher": shards.teacher if shards is not None else None,
     }
-    trainer = Trainer(recipe, seeded(recipe, start))
+    trainer = Trainer(recipe, seeded(recipe, start), float32=float32)
     run(out_dir, trainer, course(recipe, data, negatives), sources, shards)
 
 

@@ -20,15 +20,20 @@ Logits = tuple[Tensor, Tensor]
 
 
 class Trainer:
-    """Bfloat16 weights for computing, float32 masters for learning; word embeddings stay fixed, rounded to bfloat16."""
+    """Float32 masters for learning, and weights for computing, in bfloat16 or float32; word embeddings stay fixed."""
 
-    def __init__(self, recipe: Recipe, reader: SpanReader) -> None:
-        """Takes the reader over; its weights are float32, and torch has been seeded."""
+    def __init__(self, recipe: Recipe, reader: SpanReader, *, float32: bool = False) -> None:
+        """Takes the reader over; its weights are float32, and torch has been seeded.
+
+        It computes in bfloat16 (word embeddings are rounded to it too), or in `float32`.
+        """
         n_steps = recipe.n_steps
         self.recipe = recipe
         self.reader = reader.to(DEVICE)
         initial = {name: p.detach().clone() for name, p in self.reader.named_parameters()}
-        self.reader.in_bfloat16().drop(recipe.dropout)
+        if not float32:
+            self.reader.in_bfloat16()
+        self.reader.drop(recipe.dropout)
         self.reader.words.weight.requires_grad_(False)  # noqa: FBT003 (torch's own)
         self._names = [name for name, p in self.reader.named_parameters() if p.requires_grad]
         self._working = [p for p in self.reader.parameters() if p.requires_grad]
