@@ -148,10 +148,7 @@ $(RUN)/asked-%.jsonl: $(RUN)/fit-%.json $(RUN)/reader.onnx
 $(RUN)/asked-seeds.jsonl: $(RUN)/reader.onnx
 	$(BIN)/python -m training.asked seeds/questions.jsonl $@ $(RUN) --articles seeds/articles --half tune
 
-$(RUN)/asked-news.jsonl: $(RUN)/reader.onnx $(LEARNT)
-	$(BIN)/python -m training.asked $(RUN)/news/questions.jsonl $@ $(RUN) --articles $(RUN)/news/articles.jsonl --half tune
-
-$(RUN)/confidence.json: $(RUN)/asked-TRAIN.jsonl $(RUN)/asked-MORE.jsonl $(RUN)/asked-seeds.jsonl $(RUN)/asked-news.jsonl
+$(RUN)/confidence.json: $(RUN)/asked-TRAIN.jsonl $(RUN)/asked-MORE.jsonl $(RUN)/asked-seeds.jsonl
 	$(BIN)/python -m training.confidence $(RUN) $^
 	@echo "To ship it: cp $(RUN)/reader.onnx $(RUN)/tokenizer.json $(RUN)/confidence.json qa/weights/"
 
