@@ -6,7 +6,7 @@ NEWS has 294 articles of Wikinews from 2019 and 2020 (CC BY 2.5), one a line, wi
 `text`. Our questions about them are `training/corpus/wikinews-questions.jsonl`. An answer there is `[start, end)`,
 characters of the article's text, so nothing of the articles is in this repository; `wikinews.jsonl` says which text is
 meant and where it is from. Of three parts, by the article's date, `train` (before 7 March 2020) is learnt from, `tune`
-(before 22 June 2020) is chosen and fitted on, and `report` is for reporting only.
+(before 22 June 2020) is chosen on, and `report` is for reporting only.
 
 `training/corpus/stories.jsonl` has invented articles, two or three to a story, in which later ones change what earlier
 ones said; `stories-questions.jsonl` asks about them. All of it is learnt from.
