@@ -26,8 +26,8 @@ from qa.windows import MAX_WINDOW_TOKENS, Window, WindowBuilder
 from training.alone import Alone
 from training.data import training_part
 from training.encoder import SpanReader
+from training.rounding import round_anew
 from training.smooth import smooth
-from training.steps import take_such_steps
 from training.teacher import teacher_of
 
 INPUTS = ("input_ids", "token_type_ids")
@@ -101,7 +101,7 @@ def write_float32(reader: SpanReader, file: Path) -> None:
 def write_int8(float32_file: Path, int8_file: Path) -> None:
     """Weights in 8 bits, one scale a column, activations in 8 bits as they come; the span head stays in float32.
 
-    No product is cut off on any processor, see `training.steps`.
+    No product is cut off on any processor, see `training.rounding`.
 
     The head is 768 numbers that everything hangs on: keeping it costs 2 kB.
     """
@@ -119,7 +119,7 @@ def write_int8(float32_file: Path, int8_file: Path) -> None:
             nodes_to_exclude=heads,
         )
         rounded = onnx.load(str(int8_file))
-        take_such_steps(rounded, model)
+        round_anew(rounded, model)
         onnx.save(rounded, str(int8_file))
 
 

@@ -9,9 +9,9 @@ from tests.training.parts import PARAGRAPHS
 from tests.training.run_parts import RECIPE, trainer_of
 from training.encoder import SpanReader
 from training.export import reader_of, some_windows, write_float32, write_int8
+from training.rounding import in_steps
 from training.shipped import plain_weights, shipped
 from training.smooth import Smoothed, smooth
-from training.steps import in_steps
 
 
 def trained() -> SpanReader:

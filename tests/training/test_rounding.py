@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from training.steps import in_steps, take_such_steps
+from training.rounding import in_steps, round_anew
 
 LIMIT = 32_767
 WEIGHTS = hnp.arrays(
@@ -70,7 +70,7 @@ def test_the_graph_multiplies_by_the_new_steps(tmp_path: Path) -> None:
     rounded = onnx.load(str(file))
     before = {one.name: numpy_helper.to_array(one) for one in rounded.graph.initializer}
     assert most(before["w_quantized"]) > LIMIT
-    take_such_steps(rounded, model)
+    round_anew(rounded, model)
     onnx.save(rounded, str(file))
     after = {one.name: numpy_helper.to_array(one) for one in rounded.graph.initializer}
     assert most(after["w_quantized"]) <= LIMIT

@@ -27,7 +27,7 @@ def in_steps(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
     return np.rint(weights / scales).astype(np.int8), scales.astype(np.float32)
 
 
-def take_such_steps(int8_model: onnx.ModelProto, float32_model: onnx.ModelProto) -> None:
+def round_anew(int8_model: onnx.ModelProto, float32_model: onnx.ModelProto) -> None:
     """Round the weights of an int8 graph's products anew, from those of the float32 graph that it was made of."""
     whole = {one.name: one for one in float32_model.graph.initializer}
     stored = {one.name: one for one in int8_model.graph.initializer}
