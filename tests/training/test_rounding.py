@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from qa.reader import WEIGHTS as WEIGHTS_DIR
 from training.rounding import in_steps, round_anew
 
 LIMIT = 32_767
@@ -50,6 +51,14 @@ def test_a_column_of_zeros_stays_one() -> None:
     steps, scales = in_steps(np.zeros((4, 2), dtype=np.float32))
     assert not steps.any()
     assert np.isfinite(scales).all()
+
+
+def test_the_reader_that_ships_is_rounded_so() -> None:
+    graph = onnx.load(str(WEIGHTS_DIR / "reader.onnx")).graph
+    stored = {one.name: one for one in graph.initializer}
+    products = [node.input[1] for node in graph.node if node.op_type == "MatMulInteger"]
+    assert len(products) == 24
+    assert max(most(numpy_helper.to_array(stored[name])) for name in products) <= LIMIT
 
 
 def test_the_graph_multiplies_by_the_new_steps(tmp_path: Path) -> None:
