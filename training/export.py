@@ -101,9 +101,8 @@ def write_float32(reader: SpanReader, file: Path) -> None:
 def write_int8(float32_file: Path, int8_file: Path) -> None:
     """Weights in 8 bits, one scale a column, activations in 8 bits as they come; the span head stays in float32.
 
-    No product is cut off on any processor, see `training.rounding`.
-
-    The head is 768 numbers that everything hangs on: keeping it costs 2 kB.
+    The head is 768 numbers that everything hangs on: keeping it costs 2 kB. No product is cut off on any processor, see
+    `training.rounding`.
     """
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"

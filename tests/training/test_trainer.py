@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tests.training.parts import BACKBONE
 from tests.training.run_parts import RECIPE, batch, equal, learn, trainer_of, weights_of
 from training.encoder import MASKED, SpanReader, from_backbone
+from training.train import seeded
 from training.trainer import Trainer, shared_loss, taught_loss, write
 
 NO_DROPOUT = dataclasses.replace(RECIPE, dropout=0.0)
@@ -94,6 +95,16 @@ def test_the_head_computes_in_float32_and_the_rest_in_bfloat16(trained: Trainer)
     dtypes = {name: parameter.dtype for name, parameter in trained.reader.named_parameters()}
     assert {name for name, dtype in dtypes.items() if dtype == torch.float32} == {"head.weight", "head.bias"}
     assert set(dtypes.values()) == {torch.float32, torch.bfloat16}
+
+
+def test_in_float32_nothing_is_rounded_and_the_first_loss_is_nearly_the_same() -> None:
+    recipe = dataclasses.replace(RECIPE, dropout=0.0)
+    whole, rounded = Trainer(recipe, seeded(recipe, None), float32=True), Trainer(recipe, seeded(recipe, None))
+    start = weights_of(whole)
+    assert {parameter.dtype for parameter in whole.reader.parameters()} == {torch.float32}
+    assert learn(whole, 1)[0] == pytest.approx(learn(rounded, 1)[0], rel=0.02)
+    now = weights_of(whole)
+    assert [name for name, tensor in start.items() if torch.equal(tensor, now[name])] == ["words.weight"]
 
 
 def test_training_starts_from_the_weights_given_unrounded(tmp_path: Path, trained: Trainer) -> None:
