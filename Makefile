@@ -123,7 +123,7 @@ $(RUN)/again-mean.pt: $(RUN)/taught-mean.pt $(RUN)/again/weights.pt
 $(LEARNT): $(NEWS) | install
 	$(BIN)/python -m training.news $< $(@D)
 
-# In an epoch each of those is asked nine times: half of all questions.
+# In an epoch each of those is asked nine times: nearly half of all questions.
 NINE_TIMES = $(foreach time,1 2 3 4 5 6 7 8 9,--data $(LEARNT) --negatives $(RUN)/negatives-LEARNT.npy)
 START = $(RUN)/$(if $(MPNET),again-mean,mean).pt
 # Where the processor has no AMX, FLOAT32=--float32 makes it faster.

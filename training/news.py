@@ -9,7 +9,8 @@ meant and where it is from. Of three parts, by the article's date, `train` (befo
 (before 22 June 2020) is chosen on, and `report` is for reporting only.
 
 `training/corpus/stories.jsonl` has invented articles, two or three to a story, in which later ones change what earlier
-ones said; `stories-questions.jsonl` asks about them. All of it is learnt from.
+ones said; `stories-questions.jsonl` asks about them. All of it is learnt from. (`training.data` keeps one title in
+twenty of what is learnt from for validation.)
 
 Writes `train.json`, what is learnt from, in SQuAD form: a paragraph is a passage, cut and titled as it will be read
 when answering. And every Wikinews article with the questions of the other two parts, for
