@@ -9,6 +9,7 @@ TRAIN ?= train-v1.1.json.gz
 MORE ?= amazon_reviews_v1.0.json
 NEWS ?= wikinews.jsonl.gz
 LEARNT = $(RUN)/news/train.json
+OWN = $(RUN)/own.json
 MPNET ?=
 COMPILED ?=
 FLOAT32 ?=
@@ -123,14 +124,31 @@ $(RUN)/again-mean.pt: $(RUN)/taught-mean.pt $(RUN)/again/weights.pt
 $(LEARNT): $(NEWS) | install
 	$(BIN)/python -m training.news $< $(@D)
 
-# In an epoch each of those is asked nine times: nearly half of all questions.
-NINE_TIMES = $(foreach time,1 2 3 4 5 6 7 8 9,--data $(LEARNT) --negatives $(RUN)/negatives-LEARNT.npy)
-START = $(RUN)/$(if $(MPNET),again-mean,mean).pt
-# Where the processor has no AMX, FLOAT32=--float32 makes it faster.
-$(RUN)/news-run/weights.pt: $(START) $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy $(RUN)/negatives-LEARNT.npy
-	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe news --start $< $(BOTH) $(NINE_TIMES) $(FLOAT32)
+# Our own questions about SQuAD's paragraphs (training/encyclopedia.py).
+$(OWN): $(TRAIN) | install
+	mkdir -p $(RUN)
+	$(BIN)/python -m training.encyclopedia $< $@
 
-$(RUN)/weights.pt: $(START) $(RUN)/news-run/weights.pt
+NEWS_ASKED = --data $(LEARNT) --negatives $(RUN)/negatives-LEARNT.npy
+OWN_ASKED = --data $(OWN) --negatives $(RUN)/negatives-OWN.npy
+# What is given several times is asked so often in an epoch.
+THRICE = 1 2 3
+FIVE_TIMES = $(THRICE) 4 5
+NINE_TIMES = $(FIVE_TIMES) 6 7 8 9
+START = $(RUN)/$(if $(MPNET),again-mean,mean).pt
+# Where the processor has neither AMX nor bfloat16 products (avx512_bf16), FLOAT32=--float32 makes it faster.
+$(RUN)/news-run/weights.pt: $(START) $(RUN)/negatives-TRAIN.npy $(RUN)/negatives-MORE.npy $(RUN)/negatives-LEARNT.npy
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe news --start $< $(BOTH) \
+		$(foreach time,$(NINE_TIMES),$(NEWS_ASKED)) $(FLOAT32)
+
+$(RUN)/news-mean.pt: $(START) $(RUN)/news-run/weights.pt
+	$(BIN)/python -m training.average $@ $^
+
+$(RUN)/own-run/weights.pt: $(RUN)/news-mean.pt $(RUN)/negatives-OWN.npy
+	GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe own --start $< $(BOTH) \
+		$(foreach time,$(FIVE_TIMES),$(NEWS_ASKED)) $(foreach time,$(THRICE),$(OWN_ASKED)) $(FLOAT32)
+
+$(RUN)/weights.pt: $(RUN)/news-mean.pt $(RUN)/own-run/weights.pt
 	$(BIN)/python -m training.average $@ $^
 
 $(RUN)/reader.onnx: $(RUN)/weights.pt

@@ -38,7 +38,7 @@ _ANSWERED = {
     "question": _QUESTION,
     "answer": {"text": "33", "confidence": 0.93, "citation": _CITATION, "also_in": []},
     "no_answer_probability": 0.02,
-    "min_confidence": 0.3,
+    "min_confidence": 0.28,
     "alternatives": [],
     "passages": [_PASSAGE],
     "timings_ms": {"retrieve": 4.1, "read": 52.0, "total": 57.3},

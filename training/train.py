@@ -49,7 +49,7 @@ DataOption = Annotated[list[Path], typer.Option(help="A SQuAD-format file to lea
 NegativesOption = Annotated[list[Path], typer.Option(help="Its negatives, of training.negatives.")]
 StepsOption = Annotated[int | None, typer.Option(help="Steps to take in all passes, instead of the recipe's.")]
 SeedOption = Annotated[int | None, typer.Option(help="Of all that is random, instead of the recipe's.")]
-RecipeName: TypeAlias = Literal["first", "second", "taught", "again", "news"]
+RecipeName: TypeAlias = Literal["first", "second", "taught", "again", "news", "own"]
 RecipeOption = Annotated[RecipeName, typer.Option("--recipe", help="The settings.")]
 
 
