@@ -122,11 +122,13 @@ def test_both_thresholds_at_once_are_refused_by_name(client: TestClient) -> None
 
 @pytest.mark.parametrize("wanted", [0, 1, 2])
 def test_as_many_alternatives_are_given_as_are_asked_for(client: TestClient, wanted: int) -> None:
-    question = "Which canal did the Ever Given run aground in?"
-    document = client.post("/v1/ask", json={"question": question, "alternatives": wanted, "min_confidence": 0}).json()
+    asked = {"question": QUESTION, "min_confidence": 0}
+    every = client.post("/v1/ask", json={**asked, "alternatives": 10}).json()["alternatives"]
+    document = client.post("/v1/ask", json={**asked, "alternatives": wanted}).json()
 
-    assert len(document["alternatives"]) == wanted
-    assert document["answer"]["text"] == "Suez Canal"
+    assert len(every) >= 2
+    assert document["alternatives"] == every[:wanted]
+    assert document["answer"]["text"] == "33"
 
 
 def test_a_batch_gets_what_each_of_its_questions_would_get_alone(client: TestClient) -> None:
