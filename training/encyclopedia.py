@@ -46,7 +46,7 @@ def prepare(train_file: Path, out_file: Path) -> None:
     Raises:
         SystemExit: a paragraph that is asked about is missing.
     """
-    asked = {one.paragraph: one for one in map(_FORM.validate_json, QUESTIONS.read_bytes().splitlines())}
+    asked = {one.paragraph: one for one in read_questions(QUESTIONS)}
     paragraphs = read_squad(train_file)
     lacking = asked.keys() - {digits(paragraph.context) for paragraph in paragraphs}
     if lacking:
@@ -56,6 +56,11 @@ def prepare(train_file: Path, out_file: Path) -> None:
         )
     out_file.write_text(json.dumps(in_squad_form(paragraphs, asked), ensure_ascii=False), encoding="utf-8")
     print(json.dumps({"paragraphs": len(asked), "questions": sum(len(one.questions) for one in asked.values())}))
+
+
+def read_questions(file: Path) -> list[AskedOfParagraph]:
+    """Every paragraph that is asked about, in file order."""
+    return [_FORM.validate_json(line) for line in file.read_bytes().splitlines()]
 
 
 def digits(context: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from eval.squad import read_squad
 from training import encyclopedia
 from training.data import examples
-from training.encyclopedia import QUESTIONS, digits, prepare
+from training.encyclopedia import N_DIGITS, QUESTIONS, digits, prepare, read_questions
 
 LIMA = "Lima was founded in 1535 by Francisco Pizarro. Cusco is older: it was a capital by 1438."
 QUITO = "Quito lies 2,850 metres above the sea."
@@ -77,11 +77,11 @@ def test_a_missing_paragraph_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_the_questions_kept_here_are_well_formed_and_none_stands_twice() -> None:
-    lines = [encyclopedia._FORM.validate_json(line) for line in QUESTIONS.read_bytes().splitlines()]
+    lines = read_questions(QUESTIONS)
     assert len(lines) > 5000
     assert max(Counter(line.paragraph for line in lines).values()) == 1
     for line in lines:
-        assert len(line.paragraph) == encyclopedia.N_DIGITS
+        assert len(line.paragraph) == N_DIGITS
         assert len(line.questions) > 0
         assert max(Counter(question.lower() for question, _, _ in line.questions).values()) == 1
         for question, start, end in line.questions:
