@@ -151,6 +151,11 @@ def test_of_the_stories_every_question_is_answered_in_some_passage() -> None:
         answer = texts[one.article][start:end]
         assert answer
         assert answer == answer.strip()
+    assert max(Counter((one.article, one.question.lower()) for one in questions).values()) == 1
+
+
+def test_no_two_stories_share_a_title_for_it_decides_what_is_validated_on() -> None:
+    assert max(Counter(story.title.lower() for story in read_stories(CORPUS / "stories.jsonl")).values()) == 1
 
 
 def test_no_question_stands_twice_and_no_wikinews_article_is_in_two_parts() -> None:
