@@ -153,11 +153,11 @@ $(RUN)/own-run/weights.pt: $(RUN)/news-mean.pt $(RUN)/negatives-OWN.npy
 $(RUN)/own-mean.pt: $(RUN)/news-mean.pt $(RUN)/own-run/weights.pt
 	$(BIN)/python -m training.average $@ $^
 
-# On from there, in another order.
+# On from there, for longer and in another order.
 $(RUN)/own-again/weights.pt: $(RUN)/own-mean.pt $(RUN)/negatives-OWN.npy
-	$(OWN_RUN) --seed 10
+	$(OWN_RUN) --steps 3000 --seed 10
 
-$(RUN)/weights.pt: $(RUN)/own-mean.pt $(RUN)/own-again/weights.pt
+$(RUN)/weights.pt: $(RUN)/news-mean.pt $(RUN)/own-run/weights.pt $(RUN)/own-again/weights.pt
 	$(BIN)/python -m training.average $@ $^
 
 $(RUN)/reader.onnx: $(RUN)/weights.pt

@@ -77,7 +77,7 @@ RECIPES = {
     # On from there, with news among the rest.
     "news": Recipe(n_steps=1200, learning_rate=8e-5, title_rate=0.8),
     # On from there, with our own questions about SQuAD's paragraphs as well.
-    "own": Recipe(n_steps=2200, learning_rate=1e-4, title_rate=0.7),
+    "own": Recipe(n_steps=2400, learning_rate=1e-4, title_rate=0.7),
 }
 TEACHER_RECIPE = Recipe(
     # Less than one pass over both corpora, so no dropout: nothing is seen twice. The rate is above the usual one of
