@@ -122,13 +122,15 @@ def test_both_thresholds_at_once_are_refused_by_name(client: TestClient) -> None
 
 @pytest.mark.parametrize("wanted", [0, 1, 2])
 def test_as_many_alternatives_are_given_as_are_asked_for(client: TestClient, wanted: int) -> None:
+    for place, dead in (("Kars", "twelve"), ("Van", "seven")):  # every passage has a candidate, however unlikely
+        client.put(f"/v1/articles/{place}", json={"text": f"In {place} {dead} people were killed on Monday."})
     asked = {"question": QUESTION, "min_confidence": 0}
     every = client.post("/v1/ask", json={**asked, "alternatives": 10}).json()["alternatives"]
     document = client.post("/v1/ask", json={**asked, "alternatives": wanted}).json()
 
     assert len(every) >= 2
     assert document["alternatives"] == every[:wanted]
-    assert document["answer"]["text"] == "33"
+    assert document["answer"]["text"] in {"33", "at least 33"}
 
 
 def test_a_batch_gets_what_each_of_its_questions_would_get_alone(client: TestClient) -> None:

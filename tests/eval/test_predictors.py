@@ -173,7 +173,7 @@ def test_a_citation_is_not_valid_if_the_article_changes_between_reading_and_citi
     archive: Archive, predict: Callable[..., AnswerPredictor], happens: Callable[[Archive], object]
 ) -> None:
     predicted, _ = predict(Meddler(archive, lambda: happens(archive))).predict(SOLDIERS)
-    assert predicted.candidates[0].text == "33"
+    assert predicted.candidates[0].text in SOLDIERS.answers
     assert predicted.citation_valid is False
 
 
@@ -181,7 +181,7 @@ def test_a_citation_stays_valid_if_another_article_changes(
     archive: Archive, predict: Callable[..., AnswerPredictor]
 ) -> None:
     predicted, _ = predict(Meddler(archive, lambda: archive.library.remove("suez"))).predict(SOLDIERS)
-    assert predicted.candidates[0].text == "33"
+    assert predicted.candidates[0].text in SOLDIERS.answers
     assert predicted.citation_valid is True
 
 
