@@ -106,7 +106,8 @@ def test_a_default_with_other_weights_is_refused(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("name", ["nobody/no-such-model", "no such model", "/no/such/folder", "../x"])
-def test_an_unknown_model_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_an_unknown_model_is_refused_by_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # beside the checkout there may be a folder x
     with pytest.raises(ModelError) as caught:
         exported_embedder(name, tmp_path)
     assert repr(name) in str(caught.value)
