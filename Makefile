@@ -134,8 +134,7 @@ OWN_ASKED = --data $(OWN) --negatives $(RUN)/negatives-OWN.npy
 # What is given several times is asked so often in an epoch.
 TWICE = 1 2
 THRICE = $(TWICE) 3
-FIVE_TIMES = $(THRICE) 4 5
-NINE_TIMES = $(FIVE_TIMES) 6 7 8 9
+NINE_TIMES = $(THRICE) 4 5 6 7 8 9
 OWN_RUN = GLIBC_TUNABLES=$(TUNABLES) $(BIN)/python -m training.train $(@D) --recipe own --start $< $(BOTH) \
 	$(foreach time,$(THRICE),$(NEWS_ASKED)) $(foreach time,$(TWICE),$(OWN_ASKED)) $(FLOAT32)
 START = $(RUN)/$(if $(MPNET),again-mean,mean).pt

@@ -76,7 +76,7 @@ RECIPES = {
     "again": Recipe(n_steps=6400, passes=2, taught_weight=0.7, temperature=2.0, learning_rate=1e-4, dropout=0.0),
     # On from there, with news among the rest.
     "news": Recipe(n_steps=1200, learning_rate=8e-5, title_rate=0.8),
-    # On from there, with our own questions about SQuAD's paragraphs as well.
+    # On from there, twice, with our own questions about SQuAD's paragraphs as well.
     "own": Recipe(n_steps=2400, learning_rate=1e-4, title_rate=0.7),
 }
 TEACHER_RECIPE = Recipe(
